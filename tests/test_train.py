@@ -1,0 +1,37 @@
+"Training that is killed ends where unbroken training ends"
+import os, signal, subprocess, sys, time
+import numpy as np
+from conftest import python
+
+CODE = '''import sys
+from pathlib import Path
+import numpy as np
+from hdr.train import Recipe, fit
+random = np.random.default_rng(0)
+x, y = random.random((1500,28,28,1), np.float32), np.eye(10, dtype=np.float32)[random.integers(0, 10, 1500)]
+recipe = Recipe('keras_example', epochs=5, batch=50, optimizer='rmsprop', augmentation=dict(shift=2), schedule='plateau')
+net, history = fit(recipe, (x, y, x[:200], y[:200]), seed=3, checkpoint=Path(sys.argv[1]), deterministic=True)
+assert len(history) == 5
+np.savez(sys.argv[2], *net.get_weights())'''
+
+def test_kill_9_and_resume(tmp_path):
+    "Killed within an epoch and started again: the same weights, bit for bit"
+    env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    whole = python(CODE, tmp_path/'whole.ckpt.npz', tmp_path/'whole.npz')
+    assert whole.returncode == 0, whole.stderr
+    checkpoint, args = tmp_path/'cut.ckpt.npz', [str(tmp_path/'cut.ckpt.npz'), str(tmp_path/'cut.npz')]
+    child = subprocess.Popen([sys.executable, '-c', CODE, *args], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and not checkpoint.exists(): time.sleep(.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert child.returncode == -signal.SIGKILL and checkpoint.exists() and not (tmp_path/'cut.npz').exists()
+    again = python(CODE, *args)
+    assert again.returncode == 0 and 'going on after epoch' in again.stdout, again.stderr
+    with np.load(tmp_path/'whole.npz') as a, np.load(tmp_path/'cut.npz') as b:
+        assert a.files == b.files and all(np.array_equal(a[k], b[k]) for k in a.files)
+
+def test_unwritable_folder_is_said_before_training(tmp_path):
+    "A file stands where the results folder should be"
+    (tmp_path/'file').write_text('')
+    done = python('import sys; from hdr.train import train; train("base", out=sys.argv[1])', tmp_path/'file')
+    assert done.returncode == 1 and 'OSError' in done.stderr and str(tmp_path/'file') in done.stderr and 'epoch' not in done.stdout

@@ -137,7 +137,7 @@ def seed_everything(
     backend = keras.backend.backend()
     if backend == 'tensorflow':
         from tensorflow.config import experimental as tf
-        tf.enable_op_determinism() if deterministic else tf.disable_op_determinism()
+        if deterministic: tf.enable_op_determinism()  # for the rest of the process
     elif backend == 'torch':
         import torch
         torch.use_deterministic_algorithms(deterministic, warn_only=True)

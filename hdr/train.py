@@ -9,13 +9,14 @@ __all__ = ['recipes', 'columns', 'optimizers', 'rates', 'studies', 'Recipe', 'Au
            'fingerprint', 'trained_path', 'load_trained', 'train_network', 'train_classic', 'train', 'study', 'tune',
            'plan', 'finished_since']
 
-# %% ../nbs/02_train.ipynb #e003824c
+# %% ../nbs/02_train.ipynb #e0fe00f4
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import hashlib, json, shutil, time
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 import numpy as np, pandas as pd, keras
 from filelock import FileLock
 from tqdm import tqdm
@@ -87,7 +88,7 @@ def compiled(
     model.optimizer.build(model.trainable_variables)
     return net, model
 
-# %% ../nbs/02_train.ipynb #4b974064
+# %% ../nbs/02_train.ipynb #273c9045
 def state(
     model:keras.Model,  # compiled
 ) -> list:  # Keras variables: weights, random states, optimiser
@@ -100,9 +101,10 @@ def save_checkpoint(
     history:pd.DataFrame,  # a row an epoch
 ):
     "All that the next epoch depends on, in one file that is there whole or not at all"
-    arrays = {f'v{i}': np.asarray(v) for i,v in enumerate(state(model))}
+    arrays:dict[str, Any] = {f'v{i}': np.asarray(v) for i,v in enumerate(state(model))}
+    arrays['history'] = np.array(json.dumps(history.to_dict('list')))
     def write(p):
-        with open(p, 'wb') as f: np.savez(f, history=np.array(json.dumps(history.to_dict('list'))), **arrays)
+        with open(p, 'wb') as f: np.savez(f, **arrays)
     write_atomic(path, write)
 
 # %% ../nbs/02_train.ipynb #377e4a39

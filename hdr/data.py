@@ -9,10 +9,10 @@ __all__ = ['published', 'mirrors', 'by_hand', 'cache_dir', 'repository', 'result
            'fetch_npm', 'download', 'locate', 'load_mnist', 'hardware', 'versions', 'git_revision', 'peak_memory',
            'style', 'show_digits', 'save_figure', 'read_csv', 'missing_values', 'check_pixels', 'check_labels',
            'read_folders', 'read_npz', 'read_pair', 'read_dataset', 'duplicates', 'normalize', 'one_hot',
-           'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment']
+           'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment', 'milliseconds']
 
 # %% ../nbs/00_data.ipynb #12fc4181
-import gzip, hashlib, io, os, platform, re, shutil, struct, subprocess, tarfile, tempfile, urllib.request, zipfile, zlib
+import gzip, hashlib, io, os, platform, re, shutil, struct, subprocess, tarfile, tempfile, time, urllib.request, zipfile, zlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable
@@ -498,3 +498,16 @@ def augment(
     look = ops.reshape(look + shift*u[:,None,4:6] + 13.5, (-1,28,28,2))
     if elastic: look = look + elastic*smooth_field(n, seed)
     return bilinear(x, look[...,0], look[...,1])
+
+# %% ../nbs/00_data.ipynb #5728e7c1
+def milliseconds(
+    do:Callable,  # function without arguments
+    times:int=30,  # how often
+) -> float:  # median
+    "How long a call takes, after a warm-up"
+    do(); seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter() - start)
+    return 1e3*float(np.median(seconds))

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'residual', 'base', 'layer_macs',
-           'macs', 'milliseconds', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew', 'gradient_features',
-           'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
+           'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew', 'gradient_features', 'strokes', 'pixels',
+           'neighbours', 'on_strokes', 'scores', 'classic_cost']
 
-# %% ../nbs/01_model.ipynb #914b9cf8
+# %% ../nbs/01_model.ipynb #b1965d13
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import math, pickle, time
+import math, pickle
 from typing import Callable
 import numpy as np, keras
 from keras import layers
@@ -20,7 +20,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
-from .data import bilinear, normalize
+from .data import bilinear, milliseconds, normalize
 
 # %% ../nbs/01_model.ipynb #5f6ebde6
 models:dict[str, Callable[[], keras.Model]] = {}  # every network here, by name
@@ -104,19 +104,6 @@ def macs(
 ) -> int:  # for one image
     "Multiply-accumulates of a network"
     return sum(map(layer_macs, model.layers))
-
-# %% ../nbs/01_model.ipynb #c8605975
-def milliseconds(
-    do:Callable,  # function without arguments
-    times:int=30,  # how often
-) -> float:  # median
-    "How long a call takes, after a warm-up"
-    do(); seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        do()
-        seconds.append(time.perf_counter() - start)
-    return 1e3*float(np.median(seconds))
 
 # %% ../nbs/01_model.ipynb #6369cfd7
 def cost(

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['recipes', 'columns', 'optimizers', 'rates', 'studies', 'Recipe', 'Augment', 'make_optimizer', 'compiled', 'state',
-           'save_checkpoint', 'load_checkpoint', 'check_room', 'seed_everything', 'Progress', 'epoch_line', 'plateau',
-           'keras_logs', 'train_epoch', 'fit', 'run_name', 'score', 'parts', 'ready', 'add_row', 'record', 'trail',
-           'fingerprint', 'trained_path', 'load_trained', 'train_network', 'train_classic', 'train', 'study', 'tune',
-           'plan', 'finished_since']
+           'save_checkpoint', 'load_checkpoint', 'check_room', 'seed_everything', 'epoch_line', 'plateau', 'keras_logs',
+           'train_epoch', 'fit', 'run_name', 'score', 'parts', 'ready', 'add_row', 'record', 'trail', 'fingerprint',
+           'trained_path', 'load_trained', 'train_network', 'train_classic', 'train', 'study', 'tune', 'plan',
+           'finished_since']
 
 # %% ../nbs/02_train.ipynb #e0fe00f4
 import os
@@ -144,20 +144,6 @@ def seed_everything(
         import torch
         torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
-# %% ../nbs/02_train.ipynb #bd663fdc
-class Progress(keras.callbacks.Callback):
-    "A bar for the epoch under way, gone when it is over"
-    def __init__(self,
-        title:str,  # what stands before the bar
-        steps:int,  # steps an epoch
-    ):
-        super().__init__()
-        self.bar = tqdm(total=steps, desc=title, leave=False, mininterval=1, unit='step')
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.set_postfix_str(f"accuracy {logs['accuracy']:.4f}", refresh=False)
-        self.bar.update()
-    def on_train_end(self, logs=None): self.bar.close()
-
 # %% ../nbs/02_train.ipynb #6214f9bb
 def epoch_line(
     history:pd.DataFrame,  # a row an epoch so far
@@ -189,7 +175,7 @@ def keras_logs(
     "A row of history as Keras' callbacks expect it"
     return {k.replace('validation_', 'val_').replace('train_', ''): v for k,v in row.items()}
 
-# %% ../nbs/02_train.ipynb #feec7619
+# %% ../nbs/02_train.ipynb #1467e6b2
 def train_epoch(
     model:keras.Model,  # compiled
     data:tuple,  # (x, y, x_validation, y_validation): normalised, one-hot
@@ -199,12 +185,15 @@ def train_epoch(
 ) -> dict:  # accuracies, losses, learning rate and seconds of this epoch
     "One pass over the training images, then a look at the validation images"
     x, y, x_validation, y_validation = data
-    start, rate = time.perf_counter(), float(model.optimizer.learning_rate)
-    log = model.fit(x[order], y[order], batch_size=batch, shuffle=False, verbose=0,
-                    callbacks=[Progress(title, -(-len(x)//batch))]).history
+    start, rate, sums, seen = time.perf_counter(), float(model.optimizer.learning_rate), np.zeros(2), 0
+    with tqdm(np.split(order, range(batch, len(order), batch)), title, leave=False, mininterval=1, unit='step') as bar:
+        for part in bar:
+            log = model.train_on_batch(x[part], y[part], return_dict=True)
+            sums, seen = sums + len(part)*np.array([log['accuracy'], log['loss']], float), seen + len(part)
+            bar.set_postfix_str(f'accuracy {sums[0]/seen:.4f}', refresh=False)
     seconds = time.perf_counter() - start
     loss, accuracy = model.evaluate(x_validation, y_validation, batch_size=500, verbose=0)
-    return dict(train_accuracy=log['accuracy'][0], train_loss=log['loss'][0], validation_accuracy=accuracy,
+    return dict(train_accuracy=sums[0]/seen, train_loss=sums[1]/seen, validation_accuracy=accuracy,
                 validation_loss=loss, learning_rate=rate, seconds=seconds)
 
 # %% ../nbs/02_train.ipynb #5839a5ca

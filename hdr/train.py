@@ -380,7 +380,7 @@ def train(
     if name in classics: return train_classic(name, out, images)
     return train_network(name, seed, epochs, out, deterministic, images)
 
-# %% ../nbs/02_train.ipynb #a3060c48
+# %% ../nbs/02_train.ipynb #a68b2b95
 def study(
     optimizer:str,  # a Keras optimiser's name
     learning_rate:float,  # chosen on validation, see `tune`
@@ -389,10 +389,10 @@ def study(
     "A recipe of the optimiser study: all alike but for the optimiser"
     return Recipe('keras_example', epochs=4, optimizer=optimizer, learning_rate=learning_rate, options=options)
 
-optimizers = dict(sgd=study('sgd', .3), momentum=study('sgd', .03, momentum=.9, nesterov=True), rmsprop=study('rmsprop', 1e-3),
-    adam=study('adam', 3e-3))
+optimizers = dict(sgd=study('sgd', .3), momentum=study('sgd', .1, momentum=.9, nesterov=True), rmsprop=study('rmsprop', 1e-2),
+    adam=study('adam', 1e-2))
 recipes.update(optimizers)
-rates = dict(sgd=[.1,.3,1.], momentum=[.01,.03,.1], rmsprop=[3e-4,1e-3,3e-3], adam=[1e-3,3e-3,1e-2])
+rates = dict(sgd=[.1,.3,1.], momentum=[.01,.03,.1,.3], rmsprop=[3e-4,1e-3,3e-3,1e-2,3e-2], adam=[1e-3,3e-3,1e-2,3e-2])
 
 # %% ../nbs/02_train.ipynb #fe63fc8e
 def tune(

@@ -40,14 +40,14 @@ class Recipe:
     augmentation:dict = field(default_factory=dict)  # arguments of `hdr.data.augment`
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
 
-# %% ../nbs/02_train.ipynb #7e9c7db7
+# %% ../nbs/02_train.ipynb #fbe893b6
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
 recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     starting_as_run=_as_run,
     starting=replace(_as_run, monitor='val_accuracy'),
     keras_example=Recipe('keras_example', epochs=15, optimizer='adam'),
-    base=Recipe('base', epochs=10, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
+    base=Recipe('base', epochs=8, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
         augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10), label_smoothing=.05),
 )
 

@@ -222,11 +222,13 @@ def versions() -> str:  # such as 'python 3.11.7, keras 3.15.1, ...'
     names = ['hdr', 'keras', 'tensorflow', 'tensorflow-cpu', 'jax', 'torch', 'numpy', 'scikit-learn']
     return ', '.join([f'python {platform.python_version()}'] + [f'{n} {found[n]}' for n in names if n in found])
 
-# %% ../nbs/00_data.ipynb #6f078511
+# %% ../nbs/00_data.ipynb #34df1e3a
 def git_revision() -> str:  # such as '1a2b3c4', with '-dirty' behind it where files were changed; '' outside a repository
-    "The state of this repository"
-    try: return subprocess.run(['git', 'describe', '--always', '--dirty', '--exclude=*'], capture_output=True, text=True).stdout.strip()
+    "The state of this repository; results/ does not count, since every run changes it"
+    git = lambda *words: subprocess.run(['git', *words], capture_output=True, text=True).stdout.strip()
+    try: changed = git('status', '--porcelain', '--untracked-files=no', '--', ':/', ':(top,exclude)results')
     except OSError: return ''
+    return git('rev-parse', '--short', 'HEAD') + '-dirty'*bool(changed)
 
 # %% ../nbs/00_data.ipynb #7f922ac5
 @contextmanager

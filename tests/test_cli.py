@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import hdr, notebook, python
 
-@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'submit --help', '--version'])
+@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'submit --help', '--version'])
 def test_help_imports_nothing_heavy(line):
     done = python('''import sys
 from hdr.cli import main
@@ -100,11 +100,16 @@ def test_submit_refuses_bad_files(tmp_path, name):
     assert not (tmp_path/'submission.csv').exists()
 
 def test_submit(tmp_path):
-    "A network saved a moment before labels 7 images; without it, the error says how to make it"
+    "Shipped weights label 7 images without TensorFlow, a network saved a moment before as well; without that, the error says how to make it"
     x = np.random.default_rng(0).integers(0, 256, (7,28,28), np.uint8)
     kaggle(tmp_path/'test.csv', x)
     env = dict(HDR_CACHE=str(tmp_path/'cache'))
-    lost = hdr('submit', tmp_path/'test.csv', '-o', tmp_path/'s.csv', env=env)
+    code = 'import sys; from hdr.cli import main; s = main(); assert "tensorflow" not in sys.modules and "keras" not in sys.modules; sys.exit(s)'
+    light = python(code, 'submit', tmp_path/'test.csv', '-o', tmp_path/'s.csv', env=env)
+    assert light.returncode == 0 and len((tmp_path/'s.csv').read_text().splitlines()) == 8, light.stderr
+    (tmp_path/'s.csv').unlink()
+    own = 'submit', tmp_path/'test.csv', '-o', tmp_path/'s.csv', '--model', 'base-s1'
+    lost = hdr(*own, env=env)
     assert lost.returncode == 1 and '`hdr run` makes it' in lost.stderr and not (tmp_path/'s.csv').exists()
     made = python('''import sys, numpy as np
 from hdr.data import normalize, read_dataset
@@ -115,7 +120,7 @@ trained_path('base-s1').parent.mkdir(parents=True)
 net.save(trained_path('base-s1'))
 print(*net.predict(normalize(read_dataset(sys.argv[1])[0]), verbose=0).argmax(1))''', tmp_path/'test.csv', env=env)
     assert made.returncode == 0, made.stderr
-    done = hdr('submit', tmp_path/'test.csv', '-o', tmp_path/'s.csv', env=env)
+    done = hdr(*own, env=env)
     assert done.returncode == 0, done.stderr
     want = ['ImageId,Label'] + [f'{i},{d}' for i,d in enumerate(made.stdout.split(), 1)]
     assert (tmp_path/'s.csv').read_text().splitlines() == want and sorted(p.name for p in tmp_path.iterdir()) == ['cache', 's.csv', 'test.csv']

@@ -35,3 +35,27 @@ def test_unwritable_folder_is_said_before_training(tmp_path):
     (tmp_path/'file').write_text('')
     done = python('import sys; from hdr.train import train; train("base", out=sys.argv[1])', tmp_path/'file')
     assert done.returncode == 1 and 'OSError' in done.stderr and str(tmp_path/'file') in done.stderr and 'epoch' not in done.stdout
+
+ESTIMATOR = '''import warnings
+import numpy as np
+from sklearn.utils.estimator_checks import check_estimator
+from hdr.train import DigitClassifier
+class Anything(DigitClassifier):
+    "Features as pixels in the middle of a picture: scikit-learn's data are no pictures"
+    def pictures(self, X):
+        if X.shape[1] > 784: raise ValueError("too many features")
+        image = np.zeros((len(X), 784), np.float32)
+        image[:,406-X.shape[1]//2:][:,:X.shape[1]] = X
+        return image.reshape(-1,28,28,1)
+warnings.simplefilter("ignore")
+checks = check_estimator(Anything("keras_example", epochs=15), on_fail=None)
+for c in checks:
+    if c["status"] == "failed": print(c["check_name"], repr(c["exception"]))
+print(sum(c["status"] == "passed" for c in checks), "passed")'''
+
+def test_digit_classifier_is_a_scikit_learn_estimator():
+    "All that scikit-learn expects of a classifier, but that it can't have any number of features"
+    done = python(ESTIMATOR)
+    assert done.returncode == 0, done.stderr
+    *failed, passed = done.stdout.splitlines()
+    assert not failed and int(passed.split()[0]) > 40, done.stdout

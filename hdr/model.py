@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'residual', 'base', 'stacked',
-           'tiny', 'small', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew',
+           'tiny', 'small', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew',
            'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
 
 # %% ../nbs/01_model.ipynb #b1965d13
@@ -60,16 +60,17 @@ def keras_example() -> keras.Model:
         conv(32), layers.MaxPooling2D(), conv(64), layers.MaxPooling2D(),
         layers.Flatten(), layers.Dropout(.5), layers.Dense(10, activation='softmax')], name='keras_example')
 
-# %% ../nbs/01_model.ipynb #18db6666
+# %% ../nbs/01_model.ipynb #5ea4e03f
 def conv_bn(
     x,  # (n,h,w,c) tensor
     filters:int,  # channels out
     kernel:int=3,  # side of the square filter
     strides:int=1,  # 2 halves height and width
     relu:bool=True,  # rectify at the end
+    padding:str='same',  # 'valid' drops places where the filter would stick out
 ):  # (n,h/strides,w/strides,filters) tensor
     "Convolution, batch normalisation, rectifier: the brick of all that follow"
-    x = layers.Conv2D(filters, kernel, strides=strides, padding='same', use_bias=False)(x)
+    x = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=False)(x)
     x = layers.BatchNormalization(momentum=.9)(x)
     return layers.ReLU()(x) if relu else x
 
@@ -113,6 +114,15 @@ def tiny() -> keras.Model:
 def small() -> keras.Model:
     "As much as fits into the parameters of the Keras example"
     return stacked('small', (16,), (16,16,32), (32,32))
+
+# %% ../nbs/01_model.ipynb #1a04e8ab
+@register
+def quick() -> keras.Model:
+    "Two convolutions without borders and a wide dense layer, for a good network within seconds"
+    x = image = keras.Input((28,28,1))
+    for filters,kernel in (24,5), (32,3): x = layers.MaxPooling2D()(conv_bn(x, filters, kernel, padding='valid'))
+    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
+    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name='quick')
 
 # %% ../nbs/01_model.ipynb #d8de343a
 def layer_macs(

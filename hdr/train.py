@@ -45,7 +45,7 @@ class Recipe:
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #4e26e8f5
+# %% ../nbs/02_train.ipynb #750357d9
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
 _ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
@@ -54,6 +54,7 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     starting_as_run=_as_run,
     starting=replace(_as_run, monitor='val_accuracy'),
     keras_example=Recipe('keras_example', epochs=15, optimizer='adam'),
+    quick=Recipe('quick', epochs=2, learning_rate=1e-2, options=dict(weight_decay=.02), schedule='one_cycle'),
     tiny=replace(_ours, model='tiny', epochs=24),
     small=_ours,
     base=Recipe('base', epochs=8, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
@@ -494,12 +495,12 @@ def tune(
     trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
     try_out(results_dir(out)/'tuning_optimizers.csv', trials, ready(parts(images=images)), epochs=epochs)
 
-# %% ../nbs/02_train.ipynb #de0e9fc2
+# %% ../nbs/02_train.ipynb #cca7fffd
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each
     default=(['knn', 'svm', 'base'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
-    seeds=(['tiny', 'small', 'base'], 5),
+    seeds=(['quick', 'tiny', 'small', 'base'], 5),
     optimizers=(list(optimizers), 3),
 )
 

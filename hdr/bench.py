@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['challenges', 'matmul_rate', 'Trainer', 'race', 'shares', 'accuracies', 'bench_train']
 
-# %% ../nbs/08_bench.ipynb #c7f17a26
+# %% ../nbs/08_bench.ipynb #dd0370cd
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+import logging
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd, keras
@@ -77,7 +78,7 @@ def accuracies(
     whole = [r for r in pd.read_csv(path).itertuples() if r.recipe in recipes and r.run == f'{r.recipe}-s{r.seed}']
     return pd.DataFrame(whole).groupby('recipe').test_accuracy.agg(test_accuracy='mean', runs='count')
 
-# %% ../nbs/08_bench.ipynb #c23722b7
+# %% ../nbs/08_bench.ipynb #fb95fff4
 challenges = dict(quick='keras_example', base='starting')  # ours -> the rival whose schedule it has to beat
 
 def bench_train(
@@ -87,16 +88,17 @@ def bench_train(
     images:int=0,  # train on the first so many of the training part; 0: on all
 ) -> pd.DataFrame:  # a row a recipe
     "Race ours and theirs, print the table and the ratios, and write it to bench_train.csv"
+    logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it warns of many networks in one process, which is what a race is
     names, data = [*dict.fromkeys(['keras_example', 'starting', *challenges, 'tiny', 'small'])], ready(parts(images=images))
     before, times, after = matmul_rate(), race({n: recipes[n] for n in names}, data, rounds, steps), matmul_rate()
     times['utilisation'] = times.gflops/max(before, after)
     for kind in 'augmentation', 'overhead', 'computing': times[f'{kind}_ms'] = 0.
     for n in names: times.loc[n, ['augmentation_ms', 'overhead_ms', 'computing_ms']] = [*shares(recipes[n], data, steps).values()]
     table = times.join(accuracies(out))
-    print(f'{hardware()}; a matrix product runs at {max(before, after):.0f} GFLOP/s; medians of {rounds} turns\\n')
+    print(f'{hardware()}; a matrix product runs at {max(before, after):.0f} GFLOP/s; medians of {rounds} turns\n')
     print(table[['epochs', 'ms_per_step', 'schedule_seconds', 'gflops', 'utilisation', 'test_accuracy', 'runs']].round(4).to_string())
     for ours,theirs in challenges.items():
-        print(f'\\n{ours} takes 1/{times.schedule_seconds[theirs]/times.schedule_seconds[ours]:.1f} of the time of {theirs}', end='')
+        print(f'\n{ours} takes 1/{times.schedule_seconds[theirs]/times.schedule_seconds[ours]:.1f} of the time of {theirs}', end='')
     print()
     write_atomic(results_dir(out)/'bench_train.csv', lambda p: table.to_csv(p, index_label='recipe', float_format='%.6g'))
     return table

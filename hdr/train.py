@@ -467,7 +467,7 @@ optimizers = dict(sgd=study('sgd', .3), momentum=study('sgd', .1, momentum=.9, n
 recipes.update(optimizers)
 rates = dict(sgd=[.1,.3,1.], momentum=[.01,.03,.1,.3], rmsprop=[3e-4,1e-3,3e-3,1e-2,3e-2], adam=[1e-3,3e-3,1e-2,3e-2])
 
-# %% ../nbs/02_train.ipynb #f3b7b37f
+# %% ../nbs/02_train.ipynb #ca0b5edb
 def try_out(
     path:Path,  # a CSV file
     trials:dict[str, Recipe],  # by the name that the row gets
@@ -479,11 +479,11 @@ def try_out(
     for trial,recipe in trials.items():
         if path.exists() and trial in set(pd.read_csv(path).trial): continue
         print(trial, flush=True)
-        row = dict(trial=trial, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, seed=seed, epochs=epochs or recipe.epochs)
+        row = dict(trial=trial, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, seed=seed)
         try: net, history = fit(recipe, data, seed, epochs)
-        except FloatingPointError: add_row(path, dict(**row, validation_accuracy=.1, validation_loss=np.nan)); continue
+        except FloatingPointError: add_row(path, dict(**row, epochs=0, validation_accuracy=.1, validation_loss=np.nan)); continue
         accuracy, loss = score(net.predict(data[2], batch_size=500, verbose=0), data[3].argmax(1))
-        add_row(path, dict(**row, validation_accuracy=accuracy, validation_loss=loss, seconds=history.seconds.sum()))
+        add_row(path, dict(**row, epochs=len(history), validation_accuracy=accuracy, validation_loss=loss, seconds=history.seconds.sum()))
 
 # %% ../nbs/02_train.ipynb #e65deeba
 def tune(

@@ -368,7 +368,7 @@ class Look:
     light:float  # see `light_share`
     marks:int  # found
 
-# %% ../nbs/04_recognize.ipynb #84ff4ac2
+# %% ../nbs/04_recognize.ipynb #63f7f083
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
@@ -397,7 +397,7 @@ def odd(
 ) -> list[str]:  # notes in plain words
     "What is unusual about a picture"
     box = np.concatenate([m.box[parts,:2].min(0), m.box[parts,2:].max(0)])
-    size, (low, high) = max(box[2:]-box[:2]), np.percentile(grey, (1, 99))
+    size, (low, high) = max(box[2:]-box[:2]), np.percentile(grey[box[1]:box[3],box[0]:box[2]], (2, 98))
     found = {'dark background': not dark, 'low contrast': high - low < 60, 'very small': size < 12, 'lines removed': ruled, 'several marks found': len(m.ink) > len(parts),
         'broken strokes': len(parts) > 2, 'touches the edge': m.at_edge()[parts].any(), 'thin pen': 0 < width < pen_range[0], 'thick pen': width > pen_range[1]}
     return [note for note,is_so in found.items() if is_so]

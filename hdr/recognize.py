@@ -210,7 +210,7 @@ def ink(
     low = max(1.2*noise, .06*top)
     return np.clip((255*contrast - low)/max(top - low, 1), 0, 1)
 
-# %% ../nbs/04_recognize.ipynb #99dc780f
+# %% ../nbs/04_recognize.ipynb #4fc9d926
 def without_rules(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32, ink
@@ -225,8 +225,9 @@ def _without_rows(a):
     if not rules.any() or rules.sum() > .35*a.size: return a
     rules = cv2.dilate(rules, np.ones((3,3), np.uint8))
     rest = a*(1-rules)
-    others, along = (np.nonzero(m.any(0))[0] for m in (cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2))), rules))
-    if len(others) == 0 or others[0] - along[0] < .05*width or along[-1] - others[-1] < .05*width: return a
+    beside, along = (np.nonzero(m.any(0))[0] for m in (cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2))), rules))
+    if along[0] > .04*width or along[-1] < .96*width - 1: return a  # not from edge to edge
+    if len(beside) == 0 or beside[0] < .08*width or beside[-1] > .92*width or rest.sum() < .25*a.sum(): return a
     thick = 2*int(cv2.distanceTransform(rules, cv2.DIST_L2, 3).max()) + 3
     return np.where(rules > 0, np.minimum(cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((thick,1), np.uint8)), a), rest)
 
@@ -356,7 +357,7 @@ def _to_mnist(a, pen=True):
         a = crop(a)
     return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width
 
-# %% ../nbs/04_recognize.ipynb #b1408339
+# %% ../nbs/04_recognize.ipynb #e70618e7
 @dataclass
 class Look:
     "What a picture became, step by step"
@@ -366,26 +367,27 @@ class Look:
     x:np.ndarray  # (28,28) uint8, in MNIST's form; all 0 for a blank
     notes:list[str]  # what was odd, in plain words
     light:float  # see `light_share`
-    marks:int  # found
+    main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
 
-# %% ../nbs/04_recognize.ipynb #63f7f083
+# %% ../nbs/04_recognize.ipynb #4e377dbb
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
     alone:bool=False,  # take only the main mark
+    window:int=0,  # as for `paper`
 ) -> Look:
     "From grey pixels to MNIST's form"
     light = light_share(grey)
     dark = light > .5 if dark is None else dark
-    raw = ink(grey, dark)
+    raw = ink(grey, dark, window)
     a = without_rules(raw)
     m = find_marks(a)
-    if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 0)
+    if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 1.)
     parts = [main_mark(m)] if alone else parts_of_digit(m)
     mine = np.isin(m.labels, np.array(parts)+1)
     kept = a*(cv2.dilate(mine.astype(np.uint8), np.ones((3,3), np.uint8)) > 0)*(mine | (m.labels == 0))
     x, width = _to_mnist(kept)
-    return Look(grey, raw, kept, x, odd(grey, dark, a is not raw and not np.array_equal(a, raw), m, parts, width), light, len(m.ink))
+    return Look(grey, raw, kept, x, odd(grey, dark, a is not raw and not np.array_equal(a, raw), m, parts, width), light, float(m.ink[parts[0]]/m.ink[parts].sum()))
 
 def odd(
     grey:np.ndarray,  # (h,w) uint8
@@ -424,7 +426,7 @@ def gather(
         return files
     return list(sources) if isinstance(sources, (list, tuple)) or (isinstance(sources, np.ndarray) and sources.ndim == 4) else [sources]
 
-# %% ../nbs/04_recognize.ipynb #a5ece52d
+# %% ../nbs/04_recognize.ipynb #1002dbd8
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
@@ -523,11 +525,12 @@ side = 512  # pixels: larger pictures are read smaller; a digit needs no more
 
 def others(
     seen:Look,  # the first look
-) -> list[Look]:  # none for a plain picture
-    "Other ways to see a picture: without what was put together, and with the other polarity where that was a close call"
-    dark = seen.light > .5
-    turned = [look(seen.grey, not dark)] if .2 < seen.light < .8 else []
-    return ([look(seen.grey, dark, alone=True)] if seen.marks > 1 else []) + turned
+) -> list[Look]:  # other looks at the same picture
+    "Other ways to see a picture: without what was put together, with strokes as wide as the picture, and with the other polarity where that was a close call"
+    dark, widest = seen.light > .5, 2*max(seen.grey.shape)
+    tries = [dict(dark=dark, alone=True)] if .6 < seen.main < 1 else []
+    tries += [dict(dark=dark, window=widest)] + ([dict(dark=not dark), dict(dark=not dark, window=widest)] if .3 < seen.light < .7 else [])
+    return [look(seen.grey, **how) for how in tries]
 
 def draw_look(
     seen:Look,  # what was seen

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['pixel_limit', 'pen_range', 'pen_aims', 'columns', 'side', 'WeightsError', 'weights_dir', 'shipped', 'card', 'weights',
            'Runtime', 'Network', 'ImageError', 'shrink', 'from_array', 'on_paper', 'read_image', 'decode',
-           'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark', 'belongs',
-           'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist', 'Look',
-           'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
+           'without_margins', 'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark',
+           'belongs', 'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist',
+           'Look', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
 
 # %% ../nbs/04_recognize.ipynb #819c4590
 import hashlib, io, json, os, struct, warnings
@@ -166,6 +166,22 @@ def decode(
     else: image = ImageOps.exif_transpose(image)
     return on_paper(image)
 
+# %% ../nbs/04_recognize.ipynb #ef0441b4
+def without_margins(
+    grey:np.ndarray,  # (h,w) uint8
+) -> np.ndarray:  # (h,w) uint8
+    "Without bars of one level at the edges"
+    for _ in range(4):  # each side once
+        n = _bar(grey)
+        grey = np.rot90(grey[n:])
+    return np.ascontiguousarray(grey)
+
+def _bar(grey, alike=3):
+    even = np.ptp(grey, 1) <= alike
+    if even.all() or not even[0]: return 0
+    n = int(even.argmin())
+    return n if (np.abs(grey[n].astype(int) - int(grey[n-1,0])) > alike).mean() > .5 else 0
+
 # %% ../nbs/04_recognize.ipynb #3bc57d42
 def light_share(
     grey:np.ndarray,  # (h,w) uint8
@@ -210,7 +226,7 @@ def ink(
     low = max(1.2*noise, .06*top)
     return np.clip((255*contrast - low)/max(top - low, 1), 0, 1)
 
-# %% ../nbs/04_recognize.ipynb #4fc9d926
+# %% ../nbs/04_recognize.ipynb #fef8790a
 def without_rules(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32, ink
@@ -221,7 +237,7 @@ def _without_rows(a):
     height, width = a.shape
     if min(a.shape) < 40: return a
     mask = cv2.morphologyEx((a > .15).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1,5), np.uint8))
-    rules = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, max(9, int(.6*width))), np.uint8))
+    rules = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, max(9, int(.85*width))), np.uint8))
     if not rules.any() or rules.sum() > .35*a.size: return a
     rules = cv2.dilate(rules, np.ones((3,3), np.uint8))
     rest = a*(1-rules)
@@ -369,7 +385,7 @@ class Look:
     light:float  # see `light_share`
     main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
 
-# %% ../nbs/04_recognize.ipynb #4e377dbb
+# %% ../nbs/04_recognize.ipynb #f4db8ad5
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
@@ -377,6 +393,7 @@ def look(
     window:int=0,  # as for `paper`
 ) -> Look:
     "From grey pixels to MNIST's form"
+    grey = without_margins(grey)
     light = light_share(grey)
     dark = light > .5 if dark is None else dark
     raw = ink(grey, dark, window)

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'residual', 'base', 'stacked',
-           'tiny', 'small', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew',
-           'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
+           'tiny', 'small', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network',
+           'feature_maps', 'deskew', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores',
+           'classic_cost']
 
 # %% ../nbs/01_model.ipynb #b1965d13
 import os
@@ -115,14 +116,22 @@ def small() -> keras.Model:
     "As much as fits into the parameters of the Keras example"
     return stacked('small', (16,), (16,16,32), (32,32))
 
-# %% ../nbs/01_model.ipynb #1a04e8ab
+# %% ../nbs/01_model.ipynb #d6b7787f
+def wide_dense(
+    name:str,  # of the network
+    first:int,  # channels of the first convolution, from 5x5 pixels
+    second:int,  # of the second, from 3x3
+) -> keras.Model:
+    "Two convolutions without borders, each pooled, and a wide dense layer"
+    x = image = keras.Input((28,28,1))
+    for filters,kernel in (first,5), (second,3): x = layers.MaxPooling2D()(conv_bn(x, filters, kernel, padding='valid'))
+    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
+    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name=name)
+
 @register
 def quick() -> keras.Model:
-    "Two convolutions without borders and a wide dense layer, for a good network within seconds"
-    x = image = keras.Input((28,28,1))
-    for filters,kernel in (24,5), (32,3): x = layers.MaxPooling2D()(conv_bn(x, filters, kernel, padding='valid'))
-    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
-    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name='quick')
+    "A good network within seconds"
+    return wide_dense('quick', 16, 32)
 
 # %% ../nbs/01_model.ipynb #d8de343a
 def layer_macs(

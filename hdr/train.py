@@ -10,7 +10,7 @@ __all__ = ['recipes', 'columns', 'ensembles', 'optimizers', 'rates', 'studies', 
            'ask_all', 'record_ensemble', 'train', 'DigitClassifier', 'rows', 'study', 'try_out', 'tune', 'plan',
            'finished_since']
 
-# %% ../nbs/02_train.ipynb #7644104f
+# %% ../nbs/02_train.ipynb #2b336ca9
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import hashlib, json, shutil, time
@@ -28,6 +28,7 @@ from tqdm import tqdm
 from .data import (augment, cache_dir, data_sha256, git_revision, hardware, load_mnist, normalize, one_hot, peak_memory,
     results_dir, stratified_split, versions, write_atomic)
 from .model import build, classic_cost, classics, cost, models, scores
+from .results import load_predictions
 
 # %% ../nbs/02_train.ipynb #1512bf34
 @dataclass(frozen=True)
@@ -388,7 +389,7 @@ def train_classic(
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #d1b2ff85
+# %% ../nbs/02_train.ipynb #9c581841
 ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n in ('base', 'small') for s in range(1, 6)])  # name -> runs that are asked
 
 def ask_all(
@@ -402,14 +403,17 @@ def record_ensemble(
     name:str,  # a key of `ensembles`
     out:Path|str='',  # the results folder, where its members are recorded
 ) -> dict:  # the row of runs.csv
-    "Measure the trained networks of recorded runs together, and record that as any other run; costs are those of all members"
+    "Measure the trained networks of recorded runs together, and record that; others than the recorded ones are a `ValueError`"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
     nets, runs = [load_trained(m) for m in members], pd.read_csv(out/'runs.csv').set_index('run').loc[members]
+    for m,net in zip(members, nets):
+        if np.abs(ask_all([net], data['test'][0][:200]) - load_predictions(m, out)[:200]).max() > .01:
+            raise ValueError(f'{m}: the trained network on this machine is not the one in {out}; `hdr train` makes it again')
     row = dict(run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0, train_images=int(runs.train_images.iloc[0]), **about,
         **runs[['parameters', 'macs', 'bytes', 'train_seconds', 'ms_per_image']].sum(), note=f'mean of the probabilities of {", ".join(members)}')
     return record(row, lambda x: ask_all(nets, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #a329e0ad
+# %% ../nbs/02_train.ipynb #c7ffc30b
 def train(
     name:str,  # a recipe, a classic or an ensemble
     seed:int=1,  # of the run; classics and ensembles have none
@@ -418,7 +422,7 @@ def train(
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     images:int=0,  # of the training part, the first so many; 0: all
 ) -> dict:  # the row of runs.csv
-    "Train anything here by name, and record it"
+    "Train anything here by name, and record it; the members of an ensemble have to be there"
     if name in classics: return train_classic(name, out, images)
     if name in ensembles: return record_ensemble(name, out)
     return train_network(name, seed, epochs, out, deterministic, images)
@@ -518,25 +522,25 @@ def tune(
     trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
     try_out(results_dir(out)/'tuning_optimizers.csv', trials, ready(parts(images=images)), epochs=epochs)
 
-# %% ../nbs/02_train.ipynb #cca7fffd
+# %% ../nbs/02_train.ipynb #e1f5b4bd
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each
     default=(['knn', 'svm', 'base'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
-    seeds=(['quick', 'tiny', 'small', 'base'], 5),
+    seeds=(['quick', 'tiny', 'small', 'base', *ensembles], 5),
     optimizers=(list(optimizers), 3),
 )
 
 def plan(
-    recipe:str,  # a recipe, a classic or a study
+    recipe:str,  # a recipe, a classic, an ensemble or a study
     seed:int=1,  # the first
     seeds:int=0,  # how many, one after the other; 0: as many as the study has, else one
-) -> list[tuple[str, int]]:  # (recipe, seed) of each run; classics have the seed 0
+) -> list[tuple[str, int]]:  # (recipe, seed) of each run; classics and ensembles have the seed 0
     "The runs behind a name; a wrong name is a `KeyError` that lists the right ones"
-    if recipe not in [*studies, *recipes, *classics]:
-        raise KeyError(f'no recipe {recipe!r}; there are: {", ".join([*studies, *recipes, *classics])}')
+    known = [*studies, *recipes, *classics, *ensembles]
+    if recipe not in known: raise KeyError(f'no recipe {recipe!r}; there are: {", ".join(known)}')
     names, usual = studies.get(recipe, ([recipe], 1))
-    return [run for n in names for run in ([(n, 0)] if n in classics else [(n, seed+i) for i in range(seeds or usual)])]
+    return [run for n in names for run in ([(n, 0)] if n in classics or n in ensembles else [(n, seed+i) for i in range(seeds or usual)])]
 
 # %% ../nbs/02_train.ipynb #8a22601d
 def finished_since(

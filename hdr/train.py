@@ -389,7 +389,7 @@ def train_classic(
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #9c581841
+# %% ../nbs/02_train.ipynb #bc38f8bb
 ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n in ('base', 'small') for s in range(1, 6)])  # name -> runs that are asked
 
 def ask_all(
@@ -410,7 +410,7 @@ def record_ensemble(
         if np.abs(ask_all([net], data['test'][0][:200]) - load_predictions(m, out)[:200]).max() > .01:
             raise ValueError(f'{m}: the trained network on this machine is not the one in {out}; `hdr train` makes it again')
     row = dict(run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0, train_images=int(runs.train_images.iloc[0]), **about,
-        **runs[['parameters', 'macs', 'bytes', 'train_seconds', 'ms_per_image']].sum(), note=f'mean of the probabilities of {", ".join(members)}')
+        **{c: runs[c].sum() for c in ('parameters', 'macs', 'bytes', 'train_seconds', 'ms_per_image')}, note=f'mean of the probabilities of {", ".join(members)}')
     return record(row, lambda x: ask_all(nets, x), data, None, out)
 
 # %% ../nbs/02_train.ipynb #c7ffc30b

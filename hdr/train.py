@@ -10,7 +10,7 @@ __all__ = ['recipes', 'columns', 'ensembles', 'optimizers', 'rates', 'studies', 
            'ask_all', 'record_ensemble', 'train', 'DigitClassifier', 'rows', 'study', 'try_out', 'tune', 'plan',
            'finished_since']
 
-# %% ../nbs/02_train.ipynb #2b336ca9
+# %% ../nbs/02_train.ipynb #f969857b
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import hashlib, json, shutil, time
@@ -28,7 +28,7 @@ from tqdm import tqdm
 from .data import (augment, cache_dir, data_sha256, git_revision, hardware, load_mnist, normalize, one_hot, peak_memory,
     results_dir, stratified_split, versions, write_atomic)
 from .model import build, classic_cost, classics, cost, models, scores
-from .results import load_predictions
+from .results import cores_in, load_predictions, load_runs
 
 # %% ../nbs/02_train.ipynb #1512bf34
 @dataclass(frozen=True)
@@ -389,7 +389,7 @@ def train_classic(
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #bc38f8bb
+# %% ../nbs/02_train.ipynb #26e9d151
 ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n in ('base', 'small') for s in range(1, 6)])  # name -> runs that are asked
 
 def ask_all(
@@ -405,12 +405,13 @@ def record_ensemble(
 ) -> dict:  # the row of runs.csv
     "Measure the trained networks of recorded runs together, and record that; others than the recorded ones are a `ValueError`"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
-    nets, runs = [load_trained(m) for m in members], pd.read_csv(out/'runs.csv').set_index('run').loc[members]
+    nets, runs = [load_trained(m) for m in members], load_runs(out).set_index('run').loc[members]
     for m,net in zip(members, nets):
         if np.abs(ask_all([net], data['test'][0][:200]) - load_predictions(m, out)[:200]).max() > .01:
             raise ValueError(f'{m}: the trained network on this machine is not the one in {out}; `hdr train` makes it again')
     row = dict(run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0, train_images=int(runs.train_images.iloc[0]), **about,
-        **{c: runs[c].sum() for c in ('parameters', 'macs', 'bytes', 'train_seconds', 'ms_per_image')}, note=f'mean of the probabilities of {", ".join(members)}')
+        **{c: int(runs[c].sum()) for c in ('parameters', 'macs', 'bytes')}, ms_per_image=runs.ms_per_image.sum(),
+        train_seconds=float(runs.core_seconds.sum()/cores_in(pd.Series(about['hardware']))[0]), note=f'mean of the probabilities of {", ".join(members)}')
     return record(row, lambda x: ask_all(nets, x), data, None, out)
 
 # %% ../nbs/02_train.ipynb #c7ffc30b

@@ -169,7 +169,7 @@ def stages(
     name, size, before = found[-1]
     return [*found[:-1], (name, size, before + work)]
 
-# %% ../nbs/01_model.ipynb #27c4b223
+# %% ../nbs/01_model.ipynb #200c7ef6
 def draw_network(
     ax,  # matplotlib axes
     model:keras.Model,  # any network here
@@ -180,10 +180,10 @@ def draw_network(
     for name,(side,channels),work in stages(model):
         width = 1.2*math.sqrt(min(channels, 300))
         ax.add_patch(Rectangle((at, -side/2), width, side, facecolor='C0' if name != 'image' else '0.8', alpha=.75))
-        ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=8)
-        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=8, color='C1')
+        ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=7)
+        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=7, color='C1')
         at += width + 8
-    ax.set(xlim=(-4, 95), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
+    ax.set(xlim=(-4, 128), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
     ax.axis('off')
 
 # %% ../nbs/01_model.ipynb #7f00e562

@@ -471,11 +471,11 @@ def train(
     words = [] if resume else [f'recipe={model}', f'seeds={seeds}', f'seed={seed}', f'epochs={epochs}']
     return run(words, [] if resume else ['02_train'], out, resume)
 
-# %% ../nbs/09_cli.ipynb #18696dd6
-@command(option('what', choices=['train'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
+# %% ../nbs/09_cli.ipynb #4a60b420
+@command(option('what', choices=['train', 'recognize'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train'
+    what:str,  # 'train' or 'recognize'
     rounds:int=5,  # turns of each
     out:str='',  # results folder; '': the usual one
 ):
@@ -483,9 +483,10 @@ def bench(
 
     examples:
       hdr bench train                time to accuracy and use of the machine, beside the Keras example and the starting recipe
+      hdr bench recognize            a process, an image, a photograph, a batch, beside TensorFlow
     """
-    with silent(): from hdr.bench import bench_train
-    bench_train(rounds, out=out)
+    with silent(): from hdr.bench import bench_recognize, bench_train
+    dict(train=bench_train, recognize=bench_recognize)[what](rounds, out=out)
 
 # %% ../nbs/09_cli.ipynb #a743bbe1
 @contextmanager

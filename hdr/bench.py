@@ -96,9 +96,9 @@ def bench_train(
     write_atomic(results_dir(out)/'bench_train.csv', lambda p: table.to_csv(p, index_label='recipe', float_format='%.6g'))
     return table
 
-# %% ../nbs/08_bench.ipynb #46dda93e
+# %% ../nbs/08_bench.ipynb #bc029402
 def process(
-    *command:str,  # program and arguments
+    *command:str|Path,  # program and arguments
 ) -> tuple[float, float]:  # seconds; megabytes at its highest
     "Time a process of its own, with the memory it needed"
     code = 'import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1e3); sys.exit(done.returncode)'

@@ -471,7 +471,7 @@ def train(
     words = [] if resume else [f'recipe={model}', f'seeds={seeds}', f'seed={seed}', f'epochs={epochs}']
     return run(words, [] if resume else ['02_train'], out, resume)
 
-# %% ../nbs/09_cli.ipynb #4a60b420
+# %% ../nbs/09_cli.ipynb #3716b395
 @command(option('what', choices=['train', 'recognize'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
@@ -486,7 +486,7 @@ def bench(
       hdr bench recognize            a process, an image, a photograph, a batch, beside TensorFlow
     """
     with silent(): from hdr.bench import bench_recognize, bench_train
-    dict(train=bench_train, recognize=bench_recognize)[what](rounds, out=out)
+    (bench_train if what == 'train' else bench_recognize)(rounds, out=out)
 
 # %% ../nbs/09_cli.ipynb #a743bbe1
 @contextmanager

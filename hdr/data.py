@@ -9,7 +9,9 @@ __all__ = ['published', 'mirrors', 'by_hand', 'cache_dir', 'repository', 'result
            'fetch_npm', 'download', 'locate', 'load_mnist', 'cores', 'hardware', 'versions', 'git_revision',
            'peak_memory', 'style', 'show_digits', 'save_figure', 'read_csv', 'missing_values', 'check_pixels',
            'check_labels', 'read_folders', 'read_npz', 'read_pair', 'read_dataset', 'duplicates', 'normalize',
-           'one_hot', 'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment', 'milliseconds']
+           'one_hot', 'stratified_split', 'affine', 'bilinear', 'smooth_field', 'augment', 'filtered', 'draw_lots',
+           'some_of', 'change_pen', 'blur', 'coarsen', 'steepen', 'refilter', 'relight', 'add_noise', 'add_neighbours',
+           'add_line', 'erase', 'roughen', 'milliseconds']
 
 # %% ../nbs/00_data.ipynb #12fc4181
 import gzip, hashlib, io, os, platform, re, shutil, struct, subprocess, tarfile, tempfile, time, urllib.request, zipfile, zlib
@@ -484,7 +486,7 @@ def smooth_field(
     noise = keras.random.normal((n,knots,knots,2), seed=seed)
     return ops.einsum('ik,jl,nklc->nijc', weights, weights, noise)
 
-# %% ../nbs/00_data.ipynb #2475290e
+# %% ../nbs/00_data.ipynb #694f4085
 def augment(
     x,  # (n,28,28,1) float32, 0..1
     seed,  # keras.random.SeedGenerator, or a whole number for the same result each time
@@ -493,17 +495,186 @@ def augment(
     zoom:float=0,  # each axis by a factor of 1-zoom..1+zoom
     shear:float=0,  # at most this many degrees each way
     elastic:float=0,  # standard deviation of the displacements, pixels
+    rough:float=0,  # share of the images that go through `roughen` instead
 ):  # (n,28,28,1) float32, 0..1
     "Each image as another hand might have written it"
     import keras
     from keras import ops
     seed, n = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed, ops.shape(x)[0]
+    if rough:
+        first = ops.cast(rough*ops.cast(n, 'float32'), 'int32')
+        return ops.concatenate([roughen(x[:first], seed), augment(x[first:], seed, shift, rotation, zoom, shear, elastic)], 0)
     u = keras.random.uniform((n,6), -1, 1, seed=seed)
     grid = (np.mgrid[:28,:28].transpose(1,2,0).reshape(1,784,2) - 13.5).astype(np.float32)
     look = ops.matmul(grid, ops.transpose(affine(rotation*u[:,0], 1 + zoom*u[:,1:3], shear*u[:,3]), (0,2,1)))
     look = ops.reshape(look + shift*u[:,None,4:6] + 13.5, (-1,28,28,2))
     if elastic: look = look + elastic*smooth_field(n, seed)
     return bilinear(x, look[...,0], look[...,1])
+
+# %% ../nbs/00_data.ipynb #ded1fbe0
+def filtered(
+    x,  # (n,28,28,1) float32 images
+    kernels,  # (n,9) weights of the 3x3 neighbourhood, row by row
+):  # (n,28,28,1) float32
+    "Each image through a filter of its own"
+    from keras import ops
+    p = ops.pad(x[...,0], ((0,0),(1,1),(1,1)))
+    near = ops.stack([p[:,i:i+28,j:j+28] for i in range(3) for j in range(3)], -1)
+    return ops.expand_dims(ops.einsum('nhwk,nk->nhw', near, kernels), -1)
+
+# %% ../nbs/00_data.ipynb #1e6e2cd0
+def draw_lots(
+    x,  # (n,...) images
+    seed,  # keras.random.SeedGenerator
+    low:float=0.,  # from here
+    high:float=1.,  # to here
+):  # (n,1,1,1) float32
+    "A uniform random number an image"
+    import keras
+    from keras import ops
+    return keras.random.uniform((ops.shape(x)[0],1,1,1), low, high, seed=seed)
+
+def some_of(
+    x,  # (n,...) images
+    seed,  # keras.random.SeedGenerator
+    chance:float,  # share of the images
+):  # (n,1,1,1) float32: 1 for those images, 0 for the others
+    "Which images something happens to"
+    from keras import ops
+    return ops.cast(draw_lots(x, seed) < chance, 'float32')
+
+# %% ../nbs/00_data.ipynb #768d6b8f
+def change_pen(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.7,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "Thinner strokes, or thicker ones, by up to two pixels on each side"
+    from keras import ops
+    wide = ops.max_pool(x, 3, 1, 'same')
+    wider, thin = ops.max_pool(wide, 3, 1, 'same'), -ops.max_pool(-x, 2, 1, 'same')
+    t = draw_lots(x, seed, -1, 1)*some_of(x, seed, chance)
+    t = t*ops.sqrt(ops.abs(t))
+    thick = ops.where(t > .5, wide + (2*t-1)*(wider-wide), x + 2*t*(wide-x))
+    return ops.where(t > 0, thick, x - t*(thin-x))
+
+def blur(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.35,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "Out of focus: up to two passes of a binomial filter"
+    from keras import ops
+    a = (draw_lots(x, seed)*some_of(x, seed, chance))[:,:,0,0]
+    kernels = (1-a)*np.eye(9, dtype=np.float32)[4] + a*np.array([1,2,1,2,4,2,1,2,1], np.float32)/16
+    return filtered(filtered(x, kernels), kernels)
+
+def coarsen(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.12,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "As if it had come with half the pixels a side"
+    from keras import ops
+    y = ops.image.resize(ops.image.resize(x, (14,14), antialias=True), (28,28))
+    return x + some_of(x, seed, chance)*(y-x)
+
+def steepen(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.3,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "Towards black and white alone, by a steep curve about some level"
+    from keras import ops
+    level, steep = draw_lots(x, seed, .25, .65), draw_lots(x, seed, 4, 20)
+    s = lambda v: ops.sigmoid(steep*(v-level))
+    return x + some_of(x, seed, chance)*((s(x)-s(0*x))/(s(0*x+1)-s(0*x)) - x)
+
+# %% ../nbs/00_data.ipynb #fe503c81
+def refilter(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.15,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "A random 3x3 filter, brought back to 0..1: edges, relief, black on white"
+    import keras
+    from keras import ops
+    y = filtered(x, keras.random.normal((ops.shape(x)[0],9), seed=seed))
+    low, high = ops.amin(y, (1,2,3), keepdims=True), ops.amax(y, (1,2,3), keepdims=True)
+    return x + some_of(x, seed, chance)*((y-low)/ops.maximum(high-low, 1e-3) - x)
+
+def relight(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.3,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "Grey ink on grey, uneven paper"
+    from keras import ops
+    floor = draw_lots(x, seed, 0, .6)*draw_lots(x, seed)
+    y = floor + (1-floor)*draw_lots(x, seed, .3, 1)*x + draw_lots(x, seed, 0, .12)*smooth_field(ops.shape(x)[0], seed)[...,:1]
+    return ops.clip(x + some_of(x, seed, chance)*(y-x), 0, 1)
+
+def add_noise(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.35,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "A sensor's noise of standard deviation up to .35, mostly much less"
+    import keras
+    from keras import ops
+    strength = .35*draw_lots(x, seed)**2*some_of(x, seed, chance)
+    return ops.clip(x + strength*keras.random.normal(ops.shape(x), seed=seed), 0, 1)
+
+# %% ../nbs/00_data.ipynb #5263dbfe
+def add_neighbours(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.15,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "A stroke of the next digit at the left or right edge: another image of the batch, 16 pixels aside"
+    from keras import ops
+    other = ops.roll(x, 1, 0)
+    none = ops.zeros_like(other[:,:,:16])
+    left, right = ops.concatenate([other[:,:,16:], none], 2), ops.concatenate([none, other[:,:,:-16]], 2)
+    beside = ops.where(draw_lots(x, seed) < .5, left, right)
+    return ops.maximum(x, some_of(x, seed, chance)*beside)
+
+def add_line(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.12,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "A straight line across, of any direction and strength"
+    from keras import ops
+    rows, columns = (np.mgrid[:28,:28,:1] - 13.5).astype(np.float32)[:2]
+    angle = draw_lots(x, seed, 0, np.pi)
+    away = ops.abs(columns*ops.cos(angle) + rows*ops.sin(angle) - draw_lots(x, seed, -13, 13))
+    return ops.maximum(x, ops.clip(draw_lots(x, seed, .8, 1.7) - away, 0, 1)*draw_lots(x, seed, .3, 1)*some_of(x, seed, chance))
+
+def erase(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+    chance:float=.1,  # share of the images
+):  # (n,28,28,1) float32, 0..1
+    "A grey or empty patch of up to 10x10 pixels (Zhong et al. 2017, arXiv:1708.04896)"
+    from keras import ops
+    rows, columns = np.mgrid[:28,:28,:1].astype(np.float32)[:2]
+    half = draw_lots(x, seed, 1, 5), draw_lots(x, seed, 1, 5)*some_of(x, seed, chance)
+    patch = (ops.abs(rows - draw_lots(x, seed, 0, 28)) < half[0]) & (ops.abs(columns - draw_lots(x, seed, 0, 28)) < half[1])
+    return ops.where(patch, draw_lots(x, seed)*some_of(x, seed, .5), x)
+
+# %% ../nbs/00_data.ipynb #470df55f
+def roughen(
+    x,  # (n,28,28,1) float32, 0..1
+    seed,  # keras.random.SeedGenerator
+):  # (n,28,28,1) float32, 0..1
+    "Each image by another hand, with another pen, through another sensor"
+    from keras import ops
+    x = augment(x, seed, shift=2, rotation=14, zoom=.18, shear=14, elastic=.7)
+    half = ops.shape(x)[0]//2
+    x = ops.concatenate([x[:half], augment(x[half:], seed, shift=4, rotation=18, zoom=.35, shear=14)], 0)
+    for change in change_pen, add_neighbours, add_line, coarsen, blur, steepen, refilter, relight, add_noise, erase: x = change(x, seed)
+    return x
 
 # %% ../nbs/00_data.ipynb #5728e7c1
 def milliseconds(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['small', 'no_digit', 'most_pages', 'most_pixels', 'Digit', 'around', 'Line', 'Page', 'dark_ink', 'page_ink', 'strokes',
-           'without_rules', 'thickness', 'long_lines', 'usual_size', 'components', 'marks', 'chains', 'lines_of',
+           'strip_rules', 'thickness', 'long_lines', 'usual_size', 'components', 'marks', 'chains', 'lines_of',
            'distance', 'seams', 'paths', 'trace', 'Piece', 'pieces', 'trimmed', 'merged', 'segments', 'best_path',
            'separator', 'spaced', 'Draft', 'draft', 'finish', 'read_mark', 'line_of', 'recognizer', 'read_ink',
            'quarter_turns', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'read_page', 'enlarged', 'read',
@@ -112,8 +112,8 @@ def strokes(
     keep[0] = 0
     return keep[labels]
 
-# %% ../nbs/05_read.ipynb #50e7a68e
-def without_rules(
+# %% ../nbs/05_read.ipynb #8f7657eb
+def strip_rules(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     size:float,  # height of a usual mark, pixels
 ) -> np.ndarray:  # the same without long straight lines
@@ -169,7 +169,7 @@ def components(
     x, y, w, h, area = s[1:].T
     return labels, np.stack([x, y, x+w, y+h, area], 1)
 
-# %% ../nbs/05_read.ipynb #c3697bc4
+# %% ../nbs/05_read.ipynb #9901c4b0
 def marks(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) x0, y0, x1, y1, area, label; the usual height
@@ -177,7 +177,7 @@ def marks(
     mask = strokes(ink)
     b = components(mask)[1]
     size = usual_size(b[:,3]-b[:,1], .9*ink.shape[0])
-    mask = without_rules(mask, size)
+    mask = strip_rules(mask, size)
     labels, b = components(mask)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     size = usual_size(h, .95*ink.shape[0])
@@ -225,12 +225,12 @@ def distance(
     dy = np.maximum(0, np.maximum(others[:,1]-box[3], box[1]-others[:,3]))
     return float(np.hypot(dx, dy).min())
 
-# %% ../nbs/05_read.ipynb #cbff43b0
+# %% ../nbs/05_read.ipynb #c8a57dae
 def seams(
     ink:np.ndarray,  # (h,w) of a mark
     size:float,  # height of the line, pixels
-    rows:int=24,  # the mark is looked at with so many rows in a line's height
-    dearest:float=6,  # rows of ink that a cut goes through at most
+    rows:int=32,  # the mark is looked at with so many rows in a line's height
+    dearest:float=8,  # rows of ink that a cut goes through at most
 ) -> np.ndarray:  # (cuts,h): the column at which each cut crosses each row, from left to right
     "Where a mark may consist of two: paths from top to bottom through as little ink as possible"
     s = rows/size
@@ -238,15 +238,15 @@ def seams(
     a = cv2.resize(ink, (w,h), interpolation=cv2.INTER_AREA if s < 1 else cv2.INTER_LINEAR)
     down, up, mid = paths(a), paths(a[::-1])[::-1], h//2
     cost = down[mid] + up[mid] - a[mid]
-    near = np.array([cost[max(0,x-2):x+3].min() for x in range(w)])
+    near = np.array([cost[max(0,x-1):x+2].min() for x in range(w)])
     low = [x for x in range(3, w-3) if cost[x] <= near[x] and cost[x] < dearest]
-    x = sorted(sorted((x for x in low if x-1 not in low), key=lambda x: cost[x])[:max(1, 6*w//rows)])
+    x = sorted(sorted((x for x in low if x-1 not in low), key=lambda x: cost[x])[:max(1, 9*w//rows)])
     at = [np.concatenate([trace(down, mid, c)[::-1], trace(up[::-1], h-1-mid, c)[1:]]) for c in x]
     return np.array([np.interp((np.arange(ink.shape[0])+.5)*s-.5, np.arange(h), (p+.5)/s) for p in at]).reshape(len(at), ink.shape[0])
 
 def paths(
     a:np.ndarray,  # (h,w) cost of each pixel
-    aside:float=.05,  # cost of a step that is not straight
+    aside:float=.2,  # cost of a step that is not straight
 ) -> np.ndarray:  # (h,w) cost of the cheapest way from the top row to each pixel
     "Dynamic programming, row by row"
     total = a.astype(np.float32)
@@ -259,7 +259,7 @@ def trace(
     total:np.ndarray,  # by `paths`
     row:int,  # where the way ends
     column:int,
-    aside:float=.05,  # as there
+    aside:float=.2,  # as there
 ) -> np.ndarray:  # (row+1,) columns, from the end back to the top row
     "The cheapest way itself"
     way = [column]
@@ -308,7 +308,7 @@ def trimmed(
     box = [int(v) for v in (x0+xs[0], y0+ys[0], x0+xs[-1]+1, y0+ys[-1]+1)]
     return Piece(box, own[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1], int(mark))
 
-# %% ../nbs/05_read.ipynb #d92693a1
+# %% ../nbs/05_read.ipynb #f35c076a
 def merged(
     parts:list[Piece],  # neighbours
 ) -> tuple[np.ndarray, list[int]]:  # ink, box
@@ -325,7 +325,7 @@ def merged(
 def segments(
     parts:list[Piece],  # of a line, from left to right
     size:float,  # its height
-    most:int=5,  # pieces in a digit
+    most:int=7,  # pieces in a digit
     widest:float=1.5,  # digit, in heights of the line
     gap:float=.3,  # within a digit
 ) -> list[tuple[int,int]]:  # (i,j): pieces i to j-1

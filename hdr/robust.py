@@ -192,7 +192,7 @@ def negatives(
         if a.any() and not is_bar(a): out.append(a)
     return np.stack(out)
 
-# %% ../nbs/10_robust.ipynb #c935d7eb
+# %% ../nbs/10_robust.ipynb #3935f811
 @register
 def reader() -> keras.Model:
     "Ten digits, and an eleventh answer for what is none"
@@ -203,7 +203,7 @@ def reader() -> keras.Model:
     x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     return keras.Model(image, layers.Dense(11, activation='softmax')(x), name='reader')
 
-recipes['reader'] = Recipe('reader', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
+recipes['reader'] = Recipe('reader', epochs=18, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
     augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
 
 def mixture(

@@ -75,7 +75,7 @@ class Page:
     @property
     def text(self) -> str: return '\n'.join(line.text for line in self.lines)
 
-# %% ../nbs/05_read.ipynb #147438a5
+# %% ../nbs/05_read.ipynb #71272425
 def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
 ) -> bool:  # False: light ink on dark ground, as on a blackboard
@@ -99,8 +99,10 @@ def page_ink(
     k = max(15, min(low.shape)//6)|1
     ground = cv2.blur(cv2.morphologyEx(low, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8)), (k//4|1,)*2)
     white = np.percentile(ground, 90)
+    beyond = cv2.dilate((ground < .35*white).astype(np.uint8), np.ones((7,7), np.uint8))  # and the edge of the paper
     ground = cv2.resize(ground, (w,h), interpolation=cv2.INTER_LINEAR)
     out = cv2.subtract(ground, grey).astype(np.float32)/np.maximum(ground, max(1., .35*white)).astype(np.float32)
+    if beyond.any(): out[cv2.resize(beyond, (w,h), interpolation=cv2.INTER_NEAREST) > 0] = 0
     some = out[::max(1, h//1000), ::max(1, w//1000)]
     noise = 1.5*np.median(some)
     strong = some[some > max(.06, 4*noise)]
@@ -145,7 +147,7 @@ def thickness(
     edges = np.maximum(1, (np.diff(rules.astype(np.int8), axis=0, prepend=0) == 1).sum(0))
     return max(1, int(np.percentile((columns/edges)[columns > 0], 90)))
 
-# %% ../nbs/05_read.ipynb #36543f6d
+# %% ../nbs/05_read.ipynb #38b5148c
 def long_lines(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     size:float,  # height of a usual mark, pixels
@@ -158,16 +160,22 @@ def long_lines(
     n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
     long = (w > least) & (area/w < .3*size) & (np.arange(n) > 0)
-    return cv2.dilate(long.astype(np.uint8)[labels], np.ones((3,1), np.uint8)) & mask
+    rules = long.astype(np.uint8)[labels]
+    rules |= runs*(rules.sum(1, keepdims=True) > .25*mask.shape[1]).astype(np.uint8)  # and what is broken off them
+    return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-# %% ../nbs/05_read.ipynb #d0d0441a
+# %% ../nbs/05_read.ipynb #8751a723
 def usual_size(
-    heights:np.ndarray,  # (n,) of marks, pixels
-    tallest:float,  # of a mark that can be a digit
-) -> float:  # pixels
-    "How tall the marks are that carry the writing: the median, where a mark counts by its height, so that specks do not"
-    h = np.sort(heights[heights <= tallest])
-    return float(h[np.searchsorted(h.cumsum(), h.sum()/2)]) if len(h) else float(tallest)
+    boxes:np.ndarray,  # (n,>=4) of marks: x0, y0, x1, y1
+    tallest:float=np.inf,  # mark that can be a digit, pixels
+) -> float:  # pixels; 20 where there is none
+    "How tall the marks are that carry the writing: the median, where a mark counts by its smaller side, so that specks and lines do not"
+    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    if not len(h): return 20.
+    order = np.argsort(h)
+    order = order[h[order] <= max(tallest, h.min())]
+    weight = np.minimum(w, h)[order].cumsum()
+    return float(h[order[np.searchsorted(weight, weight[-1]/2)]])
 
 def components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -177,18 +185,18 @@ def components(
     x, y, w, h, area = s[1:].T
     return labels, np.stack([x, y, x+w, y+h, area], 1)
 
-# %% ../nbs/05_read.ipynb #9901c4b0
+# %% ../nbs/05_read.ipynb #29214852
 def marks(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) x0, y0, x1, y1, area, label; the usual height
     "Ink without rules and specks, as marks that can be digits or parts of them"
     mask = strokes(ink)
     b = components(mask)[1]
-    size = usual_size(b[:,3]-b[:,1], .9*ink.shape[0])
+    size = usual_size(b, .85*ink.shape[0])
     mask = strip_rules(mask, size)
     labels, b = components(mask)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    size = usual_size(h, .95*ink.shape[0])
+    size = usual_size(b, .9*ink.shape[0])
     edge = (b[:,:2].min(1) <= 0) | (b[:,2] >= mask.shape[1]) | (b[:,3] >= mask.shape[0])
     keep = ~(edge & ((h > 1.5*size) | (h < .6*size))) & (np.maximum(w, h) > .1*size) & (b[:,4] > max(3, .004*size**2)) & (h < 3*size)
     return labels, np.column_stack([b, np.arange(1, len(b)+1)])[keep], size
@@ -392,7 +400,7 @@ def spaced(
     usual = np.median(gaps) if len(gaps) else 0
     return [bool(g > .8*size and g > 2*max(usual, .15*size)) for g in gaps]
 
-# %% ../nbs/05_read.ipynb #65ecf235
+# %% ../nbs/05_read.ipynb #3034260e
 @dataclass
 class Draft:
     "A line on its way: pieces, runs of them, and what the network says to these"
@@ -405,8 +413,7 @@ def draft(
     ink:np.ndarray, labels:np.ndarray, boxes:np.ndarray,  # as for `pieces`
 ) -> Draft:
     "A line up to the network"
-    h = boxes[:,3]-boxes[:,1]
-    size = usual_size(h, h.max())
+    size = usual_size(boxes)
     parts = pieces(ink, labels, boxes, size)
     runs = segments(parts, size)
     return Draft(parts, size, runs, [merged(parts[i:j]) for i,j in runs])
@@ -424,7 +431,7 @@ def finish(
     path = best_path(len(d.parts), d.runs, worth, np.where(tiny, small, np.log(.001)))
     return line_of([read_mark(d, p, k, threshold) for k in path], d.size)
 
-# %% ../nbs/05_read.ipynb #ff176de8
+# %% ../nbs/05_read.ipynb #82c0903b
 def read_mark(
     d:Draft,
     p:np.ndarray,  # (runs,11)
@@ -443,7 +450,7 @@ def line_of(
 ) -> Line|None:  # None where no digit is
     "Digits, separators and spaces as a line"
     digits = [f for f in found if isinstance(f, Digit)]
-    if sum(not d.rejected for d in digits)*2 <= len(digits): return None  # a word, a drawing
+    if not digits or sum(not d.rejected for d in digits)*2 < max(2, len(digits)): return None  # a word, a drawing
     gap = dict(zip(map(id, digits[1:]), spaced([d.box for d in digits], size)))
     text, last = '', None
     for f in found:
@@ -553,7 +560,7 @@ def tiff_pages(
         picture.seek(i)
         yield read_image(picture, name)
 
-# %% ../nbs/05_read.ipynb #a372d7ba
+# %% ../nbs/05_read.ipynb #1f6e7931
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -579,7 +586,7 @@ def enlarged(
 ) -> tuple[np.ndarray, float]:  # ink and how much larger it is
     "Tiny writing made large enough to be cut between pixels"
     b = components(strokes(ink))[1]
-    scale = min(4., least/usual_size(b[:,3]-b[:,1], .9*ink.shape[0]), (most_pixels/4/ink.size)**.5)
+    scale = min(4., least/usual_size(b, .85*ink.shape[0]), (most_pixels/4/ink.size)**.5)
     return (ink, 1.) if scale < 1.5 else (cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).clip(0, 1), scale)
 
 def read(

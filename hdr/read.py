@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['small', 'cut', 'most_pages', 'most_pixels', 'page_facts', 'json_schema', 'columns', 'alto_space', 'page_space',
            'formats', 'suffixes', 'Digit', 'around', 'Line', 'Page', 'dark_ink', 'page_ink', 'strokes', 'strip_rules',
-           'thickness', 'long_lines', 'usual_size', 'components', 'marks', 'chains', 'lines_of', 'distance', 'seams',
-           'paths', 'trace', 'Piece', 'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator', 'spaced',
-           'Draft', 'draft', 'finish', 'read_mark', 'line_of', 'recognizer', 'read_ink', 'quarter_turns', 'pages',
-           'content', 'few', 'pdf_pages', 'tiff_pages', 'read_page', 'enlarged', 'read', 'written', 'to_json',
-           'from_json', 'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out',
-           'from_hocr', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml',
-           'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'annotated',
-           'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert',
-           'convert_grid', 'numbered', 'png', 'sample_ink', 'scaled', 'sample_paper', 'sample_string']
+           'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing', 'marks',
+           'chains', 'lines_of', 'distance', 'seams', 'paths', 'trace', 'Piece', 'pieces', 'trimmed', 'merged',
+           'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish', 'read_mark', 'line_of',
+           'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'upright', 'pages', 'content', 'few',
+           'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'enlarged', 'read', 'written', 'to_json', 'from_json',
+           'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'ints',
+           'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as',
+           'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'annotated', 'grid_rules', 'grid_corners',
+           'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered',
+           'png', 'sample_ink', 'scaled', 'sample_paper', 'sample_string', 'sample_page', 'photographed']
 
 # %% ../nbs/05_read.ipynb #dded10ac
 import csv, glob, io, json, os, time
@@ -122,18 +123,20 @@ def strokes(
     keep[0] = 0
     return keep[labels]
 
-# %% ../nbs/05_read.ipynb #8f7657eb
+# %% ../nbs/05_read.ipynb #a60ab75e
 def strip_rules(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
-    size:float,  # height of a usual mark, pixels
+    run:float,  # pixels that a rule goes straight, at least
+    least:tuple[float,float],  # length of rules along and across, pixels
+    thick:float,  # at most, pixels
+    boxes:bool=True,  # rules across may be as short as the distance of those along
 ) -> np.ndarray:  # the same without long straight lines
-    "Take out rules and boxes, but leave strokes that cross them"
-    least = (min(3*size, max(1.5*size, .6*mask.shape[1])), 3*size)
+    "Take out rules and boxes, but leave strokes that cross or touch them"
     for turn in 0, 1:
         m = np.ascontiguousarray(mask.T) if turn else mask
-        rules = long_lines(m, size, least[turn])
+        rules = long_lines(m, run, least[turn], thick)
         if not rules.any(): continue
-        if not turn: least = 0, min(3*size, max(1.2*size, .8*np.ptp(np.flatnonzero(rules.any(1)))))  # the sides of a box
+        if boxes and not turn: least = 0, min(least[1], max(1.5*run, .8*np.ptp(np.flatnonzero(rules.any(1)))))  # the sides of a box
         through = cv2.morphologyEx(m, cv2.MORPH_OPEN, np.ones((thickness(rules)+2,1), np.uint8))  # strokes that cross or touch
         m = m & (1-rules | through)
         mask = m.T if turn else m
@@ -147,35 +150,45 @@ def thickness(
     edges = np.maximum(1, (np.diff(rules.astype(np.int8), axis=0, prepend=0) == 1).sum(0))
     return max(1, int(np.percentile((columns/edges)[columns > 0], 90)))
 
-# %% ../nbs/05_read.ipynb #38b5148c
+# %% ../nbs/05_read.ipynb #290b6306
 def long_lines(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
-    size:float,  # height of a usual mark, pixels
-    least:float,  # length of a rule
+    run:float,  # pixels that a line goes straight, at least
+    least:float,  # its length, pixels
+    thick:float,  # at most, pixels
 ) -> np.ndarray:  # (h,w) uint8, 1 where horizontal lines are
     "Thin runs of ink far longer than a digit is wide; short ones are joined if they go on in one line, as those a little askew do"
-    run = max(8, int(size*.8))
+    run = max(8, int(run))
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1,run), np.uint8))
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
-    long = (w > least) & (area/w < .3*size) & (np.arange(n) > 0)
+    long = (w > least) & (area/w < thick) & (np.arange(n) > 0)
     rules = long.astype(np.uint8)[labels]
     rules |= runs*(rules.sum(1, keepdims=True) > .25*mask.shape[1]).astype(np.uint8)  # and what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-# %% ../nbs/05_read.ipynb #8751a723
+# %% ../nbs/05_read.ipynb #89af1888
 def usual_size(
     boxes:np.ndarray,  # (n,>=4) of marks: x0, y0, x1, y1
-    tallest:float=np.inf,  # mark that can be a digit, pixels
-) -> float:  # pixels; 20 where there is none
+    frame:np.ndarray|None=None,  # (n,) bool: which are none
+) -> float:  # pixels; 20 where there is no mark
     "How tall the marks are that carry the writing: the median, where a mark counts by its smaller side, so that specks and lines do not"
-    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
-    if not len(h): return 20.
+    b = boxes if frame is None or frame.all() else boxes[~frame]
+    if not len(b): return 20.
+    w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     order = np.argsort(h)
-    order = order[h[order] <= max(tallest, h.min())]
     weight = np.minimum(w, h)[order].cumsum()
     return float(h[order[np.searchsorted(weight, weight[-1]/2)]])
+
+def frames(
+    boxes:np.ndarray,  # (n,>=4) of marks
+    shape:tuple[int,int],  # of the page
+    most:float=.85,  # share of the page's height and width
+) -> np.ndarray:  # (n,) bool
+    "What fills the page: a box, a net of rules, or a line down a page that is no strip"
+    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    return (h > most*shape[0]) & (w > most*shape[1]) | (h > .85*shape[0]) & (shape[1] < 1.2*shape[0])
 
 def components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -185,18 +198,40 @@ def components(
     x, y, w, h, area = s[1:].T
     return labels, np.stack([x, y, x+w, y+h, area], 1)
 
-# %% ../nbs/05_read.ipynb #29214852
+# %% ../nbs/05_read.ipynb #0438a85f
+def without_table(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+) -> np.ndarray:  # the same
+    "Dark ground beside the sheet, too wide for a stroke and open to the edge of the picture, is no ink"
+    k = max(15, min(mask.shape)//25)
+    solid, b = components(cv2.morphologyEx(np.pad(mask, k, mode='edge'), cv2.MORPH_OPEN, np.ones((k,k), np.uint8))[k:-k,k:-k])
+    edge = (b[:,:2].min(1) <= 0) | (b[:,2] >= mask.shape[1]) | (b[:,3] >= mask.shape[0])
+    if not edge.any(): return mask
+    return mask & (1-cv2.dilate(np.append(0, edge).astype(np.uint8)[solid], np.ones((5,5), np.uint8)))
+
+# %% ../nbs/05_read.ipynb #586b627c
+def writing(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; the usual height of marks, pixels
+    "Strokes and their size; a frame that hangs together with them is taken off first"
+    mask = without_table(strokes(ink))
+    b = components(mask)[1]
+    if frames(b, ink.shape, .5).any():
+        h, w = ink.shape
+        mask = strip_rules(mask, max(20, min(h, w)/20), (.6*w, .6*h), 3+.05*min(h, w), False)
+        b = components(mask)[1]
+    return mask, usual_size(b, frames(b, ink.shape))
+
+# %% ../nbs/05_read.ipynb #e8d576ba
 def marks(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) x0, y0, x1, y1, area, label; the usual height
     "Ink without rules and specks, as marks that can be digits or parts of them"
-    mask = strokes(ink)
-    b = components(mask)[1]
-    size = usual_size(b, .85*ink.shape[0])
-    mask = strip_rules(mask, size)
-    labels, b = components(mask)
+    mask, size = writing(ink)
+    wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
+    labels, b = components(strip_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    size = usual_size(b, .9*ink.shape[0])
+    size = usual_size(b, frames(b, ink.shape))
     edge = (b[:,:2].min(1) <= 0) | (b[:,2] >= mask.shape[1]) | (b[:,3] >= mask.shape[0])
     keep = ~(edge & ((h > 1.5*size) | (h < .6*size))) & (np.maximum(w, h) > .1*size) & (b[:,4] > max(3, .004*size**2)) & (h < 3*size)
     return labels, np.column_stack([b, np.arange(1, len(b)+1)])[keep], size
@@ -431,7 +466,7 @@ def finish(
     path = best_path(len(d.parts), d.runs, worth, np.where(tiny, small, np.log(.001)))
     return line_of([read_mark(d, p, k, threshold) for k in path], d.size)
 
-# %% ../nbs/05_read.ipynb #82c0903b
+# %% ../nbs/05_read.ipynb #03314e11
 def read_mark(
     d:Draft,
     p:np.ndarray,  # (runs,11)
@@ -450,7 +485,7 @@ def line_of(
 ) -> Line|None:  # None where no digit is
     "Digits, separators and spaces as a line"
     digits = [f for f in found if isinstance(f, Digit)]
-    if not digits or sum(not d.rejected for d in digits)*2 < max(2, len(digits)): return None  # a word, a drawing
+    if not digits or sum(not d.rejected for d in digits)*2 <= len(digits): return None  # a word, a drawing
     gap = dict(zip(map(id, digits[1:]), spaced([d.box for d in digits], size)))
     text, last = '', None
     for f in found:
@@ -481,24 +516,62 @@ def read_ink(
     ends = np.cumsum([len(d.runs) for d in drafts])[:-1] if drafts else []
     return [line for d,q in zip(drafts, np.split(p, ends)) if (line := finish(d, q, threshold))]
 
-# %% ../nbs/05_read.ipynb #909246c8
+# %% ../nbs/05_read.ipynb #729d59b1
+def skew(
+    ink:np.ndarray,  # (h,w) 0..1
+    most:float=15,  # degrees
+    side:int=600,  # the page is looked at in a picture so small
+    doubt:float=1.15,  # by so much sharper must the lines be
+) -> float:  # degrees to turn it counter-clockwise, so that lines lie level; 0 in doubt
+    "Rows of a page are full or empty where its lines lie level: turn it until they differ most"
+    s = min(1, side/max(ink.shape))
+    a = cv2.resize(ink, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else ink
+    def sharp(angle): return float(np.square(np.diff(turned(a, angle)[0].sum(1))).sum())
+    coarse = max(np.arange(-most, most+1), key=sharp)
+    fine = max(coarse+np.arange(-.75, 1, .25), key=sharp)
+    return float(fine) if sharp(fine) > doubt*sharp(0) else 0.
+
+def turned(
+    ink:np.ndarray,  # (h,w)
+    angle:float,  # degrees counter-clockwise
+) -> tuple[np.ndarray, np.ndarray]:  # (h,w), what is turned out of it is lost; (2,3) how to get a point's new place
+    "A page a little turned"
+    h, w = ink.shape
+    m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
+    return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
+
+# %% ../nbs/05_read.ipynb #b1a6a872
 def quarter_turns(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     most:int=64,  # marks asked
-    doubt:float=6,  # by so much must another side be surer, as the sum of logarithms
+    doubt:float=3,  # by so much must another side be surer, as the sum of logarithms
 ) -> int:  # 0..3, counter-clockwise, so that the page is upright
     "Turn some marks to all four sides and see on which the network is surest"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     tall = np.maximum(w, h)
-    b = b[(tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 1.5*h) & (h < 5*w)] if len(b) else b  # a digit by itself
+    b = b[(tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 5*h) & (h < 5*w)] if len(b) else b  # a digit by itself
     b = b[np.linspace(0, len(b)-1, min(most, len(b))).astype(int)]
     x = np.array([to_mnist(ink[y0:y1,x0:x1]*(labels[y0:y1,x0:x1] == k)) for x0,y0,x1,y1,_,k in b], np.uint8).reshape(-1, 28, 28)
     p = [recognizer(model).probabilities(np.ascontiguousarray(np.rot90(x, k, (1,2))))[:,:10].max(1, initial=0) for k in range(4)]
     worth = np.log(np.maximum(p, .05))
-    best = int(worth.sum(1).argmax())
-    return best if len(b) and np.median(worth[best]) > -.3 and worth[best].sum() > worth[0].sum()+doubt else 0
+    taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
+    total = worth.sum(1) + taller*np.array([1,-1,1,-1])
+    best = int(total.argmax())
+    return best if len(b) and np.median(worth[best]) > -.3 and total[best] > total[0]+doubt else 0
+
+# %% ../nbs/05_read.ipynb #13298bb3
+def upright(
+    ink:np.ndarray,  # (h,w) 0..1
+    model:str='',  # shipped weights
+) -> tuple[int, float]:  # quarter turns counter-clockwise, and then degrees
+    "How to turn a page: seen in a small picture, since that is enough; one line of writing does not show that it is askew"
+    s = min(1., (2e6/ink.size)**.5)
+    a = cv2.resize(ink, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else ink
+    k = quarter_turns(a, model)
+    a = np.ascontiguousarray(np.rot90(a, k))
+    return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
 # %% ../nbs/05_read.ipynb #ffe9174c
 most_pages, most_pixels = 500, 40_000_000
@@ -560,7 +633,20 @@ def tiff_pages(
         picture.seek(i)
         yield read_image(picture, name)
 
-# %% ../nbs/05_read.ipynb #1f6e7931
+# %% ../nbs/05_read.ipynb #b506667d
+def placed(
+    box:list[int],  # where it was found: x0, y0, x1, y1
+    scale:float,  # by which the page was enlarged last,
+    m:np.ndarray,  # (2,3) after it was turned so,
+    shrink:float,  # after it was shrunk so
+    shape:tuple[int,int],  # of the page
+) -> list[int]:  # on the page
+    "The way back from where a digit was found to where it is"
+    x0, y0, x1, y1 = np.array(box)/scale
+    c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
+    return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
+
+# %% ../nbs/05_read.ipynb #d8aedb01
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -573,11 +659,12 @@ def read_page(
     h, w = grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     seen = page_ink(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else grey)
-    k = quarter_turns(seen, model) if turn else 0
+    k, angle = upright(seen, model) if turn else (0, 0.)
     if k: seen, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (seen, grey))
-    seen, scale = enlarged(seen)
-    lines = read_ink(seen, threshold, model)
-    for d in (d for l in lines for d in l.digits): d.box = [round(v/scale/shrink) for v in d.box]
+    level, m = turned(seen, angle) if angle else (seen, np.eye(2, 3))
+    level, scale = enlarged(level)
+    lines = read_ink(level, threshold, model)
+    for d in (d for l in lines for d in l.digits): d.box = placed(d.box, scale, m, shrink, grey.shape)
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey)
 
 def enlarged(
@@ -585,8 +672,7 @@ def enlarged(
     least:float=48,  # pixels, height of a usual mark
 ) -> tuple[np.ndarray, float]:  # ink and how much larger it is
     "Tiny writing made large enough to be cut between pixels"
-    b = components(strokes(ink))[1]
-    scale = min(4., least/usual_size(b, .85*ink.shape[0]), (most_pixels/4/ink.size)**.5)
+    scale = min(4., least/writing(ink)[1], (most_pixels/4/ink.size)**.5)
     return (ink, 1.) if scale < 1.5 else (cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).clip(0, 1), scale)
 
 def read(
@@ -935,7 +1021,7 @@ def _saver(write):
     return save
 for _f in to_csv, to_json, to_hocr, to_alto, to_page_xml, to_pdf: setattr(Page, _f.__name__, _saver(_f))
 
-# %% ../nbs/05_read.ipynb #95ebf481
+# %% ../nbs/05_read.ipynb #e2d5f590
 def annotated(
     page:Page,  # with its picture
 ) -> Image.Image:
@@ -948,7 +1034,7 @@ def annotated(
             x0, y0, x1, y1 = d.box
             colour = '#d1495b' if d.rejected else '#2e8b57' if d.confidence >= .9 else '#e08a00'
             draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
-            draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=ImageFont.load_default(max(10, .45*(y1-y0))))
+            draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=ImageFont.load_default(min(40, max(10, .45*(y1-y0)))))
     return picture
 
 def _show(self) -> Image.Image: return annotated(self)
@@ -1160,3 +1246,58 @@ def sample_string(
     ink = np.pad(ink, round(8*scale))
     page = sample_paper(ink.shape, paper, rng, 20*scale)*(1-ink*rng.uniform(.6, .9)) + rng.normal(0, noise, ink.shape)
     return (255*page.clip(0, 1)).astype(np.uint8), ''.join(map(str, y[i]))
+
+# %% ../nbs/05_read.ipynb #ceffa336
+def sample_page(
+    x:np.ndarray,  # (n,28,28) uint8, digits to choose from
+    y:np.ndarray,  # (n,) what they are
+    rng:np.random.Generator,
+    size:tuple[int,int]=(1100, 850),  # height, width, pixels
+    lines:int=8,
+    fields:tuple[int,int]=(1, 2),  # in a line, least and most
+    digits:tuple[int,int]=(3, 6),  # in a field
+    tall:float=34,  # digits, pixels
+    gap:tuple[float,float]=(3, 8),  # between digits, pixels of MNIST
+    paper:str='ruled',  # see `sample_paper`
+    tilt:float=0.,  # the sheet lies askew, degrees counter-clockwise
+    depth:float=0.,  # seen from aside: by this share the far edge is shorter
+    shadow:float=0.,  # how dark, 0..1
+    noise:float=.02,  # of the camera
+) -> tuple[np.ndarray, list[str]]:  # (h,w) uint8; what the lines say
+    "A page of digits, as a camera sees it"
+    h, w = size
+    ink, texts, step = np.zeros(size, np.float32), [], (h-4*tall)/max(1, lines)
+    for r in range(lines):
+        words, left = [], 2*tall
+        for _ in range(rng.integers(fields[0], fields[1]+1)):
+            i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
+            a, _ = sample_ink(x[i], tall/20*rng.uniform(*gap, len(i)-1), tall/20*rng.uniform(-1.5, 1.5, len(i)), tall/20, rng.uniform(-.1, .3))
+            top, at = round(2*tall+r*step), round(left)
+            if at+a.shape[1] > w-tall or top+len(a) > h: break
+            ink[top:top+len(a),at:at+a.shape[1]] = a
+            words.append(''.join(map(str, y[i])))
+            left += a.shape[1]+tall*rng.uniform(3, 5)
+        texts.append(' '.join(words))
+    page = sample_paper(size, paper, rng, step/2)*(1-ink*rng.uniform(.55, .85))
+    return photographed(page, rng, tilt, depth, shadow, noise), texts
+
+# %% ../nbs/05_read.ipynb #16ed6db6
+def photographed(
+    page:np.ndarray,  # (h,w) float32, 0..1, 1 is white
+    rng:np.random.Generator,
+    tilt:float=0.,  # degrees counter-clockwise
+    depth:float=0.,  # share by which the far edge is shorter
+    shadow:float=0.,  # how dark, 0..1
+    noise:float=.02,  # of the camera
+) -> np.ndarray:  # (h,w) uint8
+    "A page on a table, through a lens"
+    h, w = page.shape
+    corners, d = np.float32([[0,0], [w,0], [w,h], [0,h]]), depth*w/2
+    turn = cv2.getRotationMatrix2D((w/2, h/2), tilt, 1-abs(tilt)/90)
+    seen = (np.float32([[d,0], [w-d,0], [w,h], [0,h]])@turn[:,:2].T+turn[:,2]).astype(np.float32)
+    if tilt or depth: page = cv2.warpPerspective(page, cv2.getPerspectiveTransform(corners, seen), (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=.75)
+    if shadow:
+        y, x = np.ogrid[:h,:w]
+        edge = rng.uniform(.3, .7)*w+rng.uniform(-.3, .3)*(y-h/2)
+        page = page*(1-shadow/(1+np.exp((x-edge)/(.02*w))))
+    return (255*(cv2.GaussianBlur(page.astype(np.float32), (0,0), .7)+rng.normal(0, noise, (h,w))).clip(0, 1)).astype(np.uint8)

@@ -209,7 +209,7 @@ def without_table(
     if not edge.any(): return mask
     return mask & (1-cv2.dilate(np.append(0, edge).astype(np.uint8)[solid], np.ones((5,5), np.uint8)))
 
-# %% ../nbs/05_read.ipynb #586b627c
+# %% ../nbs/05_read.ipynb #98213b40
 def writing(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; the usual height of marks, pixels
@@ -218,7 +218,7 @@ def writing(
     b = components(mask)[1]
     if frames(b, ink.shape, .5).any():
         h, w = ink.shape
-        mask = strip_rules(mask, max(20, min(h, w)/20), (.6*w, .6*h), 3+.05*min(h, w), False)
+        mask = strip_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
         b = components(mask)[1]
     return mask, usual_size(b, frames(b, ink.shape))
 

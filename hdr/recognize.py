@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['pixel_limit', 'pen_range', 'pen_aims', 'columns', 'side', 'WeightsError', 'weights_dir', 'shipped', 'card', 'weights',
            'Runtime', 'Network', 'ImageError', 'shrink', 'from_array', 'on_paper', 'read_image', 'decode',
-           'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark', 'belongs',
-           'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist', 'Look',
-           'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
+           'without_margins', 'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark',
+           'belongs', 'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist',
+           'Look', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
 
 # %% ../nbs/04_recognize.ipynb #819c4590
 import hashlib, io, json, os, struct, warnings
@@ -166,6 +166,22 @@ def decode(
     else: image = ImageOps.exif_transpose(image)
     return on_paper(image)
 
+# %% ../nbs/04_recognize.ipynb #ef0441b4
+def without_margins(
+    grey:np.ndarray,  # (h,w) uint8
+) -> np.ndarray:  # (h,w) uint8
+    "Without bars of one level at the edges"
+    for _ in range(4):  # each side once
+        n = _bar(grey)
+        grey = np.rot90(grey[n:])
+    return np.ascontiguousarray(grey)
+
+def _bar(grey, alike=3):
+    even = np.ptp(grey, 1) <= alike
+    if even.all() or not even[0]: return 0
+    n = int(even.argmin())
+    return n if (np.abs(grey[n].astype(int) - int(grey[n-1,0])) > alike).mean() > .5 else 0
+
 # %% ../nbs/04_recognize.ipynb #3bc57d42
 def light_share(
     grey:np.ndarray,  # (h,w) uint8
@@ -210,7 +226,7 @@ def ink(
     low = max(1.2*noise, .06*top)
     return np.clip((255*contrast - low)/max(top - low, 1), 0, 1)
 
-# %% ../nbs/04_recognize.ipynb #99dc780f
+# %% ../nbs/04_recognize.ipynb #fef8790a
 def without_rules(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32, ink
@@ -221,12 +237,13 @@ def _without_rows(a):
     height, width = a.shape
     if min(a.shape) < 40: return a
     mask = cv2.morphologyEx((a > .15).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1,5), np.uint8))
-    rules = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, max(9, int(.6*width))), np.uint8))
+    rules = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, max(9, int(.85*width))), np.uint8))
     if not rules.any() or rules.sum() > .35*a.size: return a
     rules = cv2.dilate(rules, np.ones((3,3), np.uint8))
     rest = a*(1-rules)
-    others, along = (np.nonzero(m.any(0))[0] for m in (cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2))), rules))
-    if len(others) == 0 or others[0] - along[0] < .05*width or along[-1] - others[-1] < .05*width: return a
+    beside, along = (np.nonzero(m.any(0))[0] for m in (cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2))), rules))
+    if along[0] > .04*width or along[-1] < .96*width - 1: return a  # not from edge to edge
+    if len(beside) == 0 or beside[0] < .08*width or beside[-1] > .92*width or rest.sum() < .25*a.sum(): return a
     thick = 2*int(cv2.distanceTransform(rules, cv2.DIST_L2, 3).max()) + 3
     return np.where(rules > 0, np.minimum(cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((thick,1), np.uint8)), a), rest)
 
@@ -356,7 +373,7 @@ def _to_mnist(a, pen=True):
         a = crop(a)
     return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width
 
-# %% ../nbs/04_recognize.ipynb #b1408339
+# %% ../nbs/04_recognize.ipynb #e70618e7
 @dataclass
 class Look:
     "What a picture became, step by step"
@@ -366,26 +383,28 @@ class Look:
     x:np.ndarray  # (28,28) uint8, in MNIST's form; all 0 for a blank
     notes:list[str]  # what was odd, in plain words
     light:float  # see `light_share`
-    marks:int  # found
+    main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
 
-# %% ../nbs/04_recognize.ipynb #63f7f083
+# %% ../nbs/04_recognize.ipynb #f4db8ad5
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
     alone:bool=False,  # take only the main mark
+    window:int=0,  # as for `paper`
 ) -> Look:
     "From grey pixels to MNIST's form"
+    grey = without_margins(grey)
     light = light_share(grey)
     dark = light > .5 if dark is None else dark
-    raw = ink(grey, dark)
+    raw = ink(grey, dark, window)
     a = without_rules(raw)
     m = find_marks(a)
-    if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 0)
+    if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 1.)
     parts = [main_mark(m)] if alone else parts_of_digit(m)
     mine = np.isin(m.labels, np.array(parts)+1)
     kept = a*(cv2.dilate(mine.astype(np.uint8), np.ones((3,3), np.uint8)) > 0)*(mine | (m.labels == 0))
     x, width = _to_mnist(kept)
-    return Look(grey, raw, kept, x, odd(grey, dark, a is not raw and not np.array_equal(a, raw), m, parts, width), light, len(m.ink))
+    return Look(grey, raw, kept, x, odd(grey, dark, a is not raw and not np.array_equal(a, raw), m, parts, width), light, float(m.ink[parts[0]]/m.ink[parts].sum()))
 
 def odd(
     grey:np.ndarray,  # (h,w) uint8
@@ -424,7 +443,7 @@ def gather(
         return files
     return list(sources) if isinstance(sources, (list, tuple)) or (isinstance(sources, np.ndarray) and sources.ndim == 4) else [sources]
 
-# %% ../nbs/04_recognize.ipynb #a5ece52d
+# %% ../nbs/04_recognize.ipynb #1002dbd8
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
@@ -523,11 +542,12 @@ side = 512  # pixels: larger pictures are read smaller; a digit needs no more
 
 def others(
     seen:Look,  # the first look
-) -> list[Look]:  # none for a plain picture
-    "Other ways to see a picture: without what was put together, and with the other polarity where that was a close call"
-    dark = seen.light > .5
-    turned = [look(seen.grey, not dark)] if .2 < seen.light < .8 else []
-    return ([look(seen.grey, dark, alone=True)] if seen.marks > 1 else []) + turned
+) -> list[Look]:  # other looks at the same picture
+    "Other ways to see a picture: without what was put together, with strokes as wide as the picture, and with the other polarity where that was a close call"
+    dark, widest = seen.light > .5, 2*max(seen.grey.shape)
+    tries = [dict(dark=dark, alone=True)] if .6 < seen.main < 1 else []
+    tries += [dict(dark=dark, window=widest)] + ([dict(dark=not dark), dict(dark=not dark, window=widest)] if .3 < seen.light < .7 else [])
+    return [look(seen.grey, **how) for how in tries]
 
 def draw_look(
     seen:Look,  # what was seen

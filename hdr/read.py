@@ -4,20 +4,21 @@
 
 # %% auto #0
 __all__ = ['small', 'cut', 'most_pages', 'most_pixels', 'page_facts', 'json_schema', 'columns', 'alto_space', 'page_space',
-           'formats', 'suffixes', 'Digit', 'around', 'Line', 'Page', 'dark_ink', 'page_ink', 'strokes', 'strip_rules',
-           'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing', 'marks',
-           'chains', 'lines_of', 'distance', 'seams', 'paths', 'trace', 'Piece', 'pieces', 'trimmed', 'merged',
-           'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish', 'read_mark', 'line_of',
-           'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'upright', 'pages', 'content', 'few',
-           'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'enlarged', 'read', 'written', 'to_json', 'from_json',
-           'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'ints',
-           'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as',
-           'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'annotated', 'grid_rules', 'grid_corners',
-           'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered',
-           'png', 'sample_ink', 'scaled', 'sample_paper', 'sample_string', 'sample_page', 'photographed']
+           'formats', 'suffixes', 'Digit', 'around', 'Line', 'Page', 'annotated', 'sample_ink', 'scaled',
+           'sample_paper', 'sample_string', 'sample_page', 'photographed', 'edits', 'digits_only', 'dark_ink',
+           'page_ink', 'strokes', 'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components',
+           'without_table', 'writing', 'marks', 'chains', 'lines_of', 'distance', 'seams', 'paths', 'trace', 'Piece',
+           'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish',
+           'read_mark', 'line_of', 'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'upright', 'pages',
+           'content', 'few', 'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'enlarged', 'read', 'written', 'to_json',
+           'from_json', 'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out',
+           'from_hocr', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml',
+           'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules',
+           'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid',
+           'numbered', 'png', 'score', 'bench_read', 'median_ms', 'tesseract']
 
-# %% ../nbs/05_read.ipynb #dded10ac
-import csv, glob, io, json, os, time
+# %% ../nbs/05_read.ipynb #8489b2c5
+import csv, glob, io, json, os, shutil, subprocess, time
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -75,6 +76,167 @@ class Page:
     image:Any=field(default=None, repr=False, compare=False)  # (height,width) uint8, the upright page
     @property
     def text(self) -> str: return '\n'.join(line.text for line in self.lines)
+
+# %% ../nbs/05_read.ipynb #e2d5f590
+def annotated(
+    page:Page,  # with its picture
+) -> Image.Image:
+    "The scan with boxes and digits drawn on it: sure ones green, unsure ones orange, rejected ones red"
+    if page.image is None: raise ValueError(f'{page.file}: the scan is not there')
+    picture = Image.fromarray(page.image).convert('RGB')
+    draw, thick = ImageDraw.Draw(picture), max(1, round(max(picture.size)/800))
+    for l in page.lines:
+        for d in l.digits:
+            x0, y0, x1, y1 = d.box
+            colour = '#d1495b' if d.rejected else '#2e8b57' if d.confidence >= .9 else '#e08a00'
+            draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
+            draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=ImageFont.load_default(min(40, max(10, .45*(y1-y0)))))
+    return picture
+
+def _show(self) -> Image.Image: return annotated(self)
+_show.__doc__ = annotated.__doc__
+Page.show = _show
+
+# %% ../nbs/05_read.ipynb #87d3f1a8
+def sample_ink(
+    x:np.ndarray,  # (n,28,28) uint8, digits such as MNIST's, to be put side by side
+    gaps:np.ndarray,  # (n-1,) pixels between their boxes; below 0 they overlap
+    shifts:np.ndarray,  # (n,) pixels that each stands too low
+    scale:float=1.,  # of each digit
+    slant:float=0.,  # pixels to the right per pixel up
+) -> tuple[np.ndarray, np.ndarray]:  # (h,w) ink 0..1; (n,4) boxes
+    "Digits written side by side"
+    crops = [scaled(a, scale, slant) for a in x]
+    tall = max(len(c) for c in crops)
+    tops = [max(0, round(tall-len(c)+s)) for c,s in zip(crops, shifts)]
+    lefts = np.cumsum([0, *[max(1, c.shape[1]+round(g)) for c,g in zip(crops, gaps)]])
+    boxes = np.array([[l, t, l+c.shape[1], t+len(c)] for l,t,c in zip(lefts, tops, crops)])
+    out = np.zeros(boxes[:,:1:-1].max(0), np.float32)
+    for c,(x0,y0,x1,y1) in zip(crops, boxes): np.maximum(out[y0:y1,x0:x1], c, out=out[y0:y1,x0:x1])
+    return out, boxes
+
+def scaled(
+    a:np.ndarray,  # (28,28) uint8, a digit
+    scale:float=1.,
+    slant:float=0.,  # pixels to the right per pixel up
+) -> np.ndarray:  # (h,w) ink 0..1 without empty rows and columns
+    "A digit larger or smaller"
+    n = round(28*scale)
+    move = np.array([[scale, -slant*scale, 14*slant*scale+n/2], [0, scale, 0]])
+    a = cv2.warpAffine(a.astype(np.float32)/255, move, (2*n, n), flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR).clip(0, 1)
+    ys, xs = np.flatnonzero(a.max(1) > .2), np.flatnonzero(a.max(0) > .2)
+    return a[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1]
+
+# %% ../nbs/05_read.ipynb #4a3b5cc5
+def sample_paper(
+    shape:tuple[int,int],  # height, width, pixels
+    kind:str,  # 'plain', 'ruled', 'squared' or 'pattern', such as cheques have
+    rng:np.random.Generator,
+    pitch:float=40,  # pixels from line to line
+) -> np.ndarray:  # (h,w) float32, 0..1, 1 is white
+    "Paper with what is printed on it and uneven light"
+    y, x = np.ogrid[:shape[0],:shape[1]]
+    paper = np.full(shape, rng.uniform(.8, .95), np.float32)
+    thick = max(1, pitch/30)
+    if kind in ('ruled', 'squared'): paper[((y+rng.uniform(0, pitch))%pitch < thick)[:,0]] *= rng.uniform(.6, .8)
+    if kind == 'squared': paper[:,((x+rng.uniform(0, pitch))%pitch < thick)[0]] *= rng.uniform(.6, .8)
+    if kind == 'pattern':
+        lean, bend = rng.uniform(-.3, .3), rng.uniform(.5, 1.5)
+        paper *= 1-rng.uniform(.1, .25)*(np.sin((y+lean*x)*2*np.pi/max(4, pitch/6)+bend*np.sin(x*4*np.pi/pitch)) > .4)
+    return paper*(1+rng.uniform(-.2, .2)*(x/shape[1]-.5)+rng.uniform(-.2, .2)*(y/shape[0]-.5)).astype(np.float32)
+
+# %% ../nbs/05_read.ipynb #ce826996
+def sample_string(
+    x:np.ndarray,  # (n,28,28) uint8, digits to choose from, such as MNIST's test images
+    y:np.ndarray,  # (n,) what they are
+    rng:np.random.Generator,
+    digits:tuple[int,int]=(2, 8),  # least and most
+    gap:tuple[float,float]=(4, 10),  # pixels of MNIST between two digits, least and most; below 0 they overlap
+    scale:float=1.,  # of MNIST's 20 pixels
+    paper:str='plain',  # see `sample_paper`
+    slant:float=0.,  # at most, pixels to the side per pixel up
+    noise:float=.02,  # of the camera
+) -> tuple[np.ndarray, str]:  # (h,w) uint8 grey, dark ink on light paper; what it says
+    "A string of digits as a scanner sees it"
+    i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
+    ink, _ = sample_ink(x[i], scale*rng.uniform(*gap, len(i)-1), scale*rng.uniform(-1.5, 1.5, len(i)), scale, rng.uniform(-slant, slant))
+    ink = np.pad(ink, round(8*scale))
+    page = sample_paper(ink.shape, paper, rng, 20*scale)*(1-ink*rng.uniform(.6, .9)) + rng.normal(0, noise, ink.shape)
+    return (255*page.clip(0, 1)).astype(np.uint8), ''.join(map(str, y[i]))
+
+# %% ../nbs/05_read.ipynb #ceffa336
+def sample_page(
+    x:np.ndarray,  # (n,28,28) uint8, digits to choose from
+    y:np.ndarray,  # (n,) what they are
+    rng:np.random.Generator,
+    size:tuple[int,int]=(1100, 850),  # height, width, pixels
+    lines:int=8,
+    fields:tuple[int,int]=(1, 2),  # in a line, least and most
+    digits:tuple[int,int]=(3, 6),  # in a field
+    tall:float=34,  # digits, pixels
+    gap:tuple[float,float]=(3, 8),  # between digits, pixels of MNIST
+    paper:str='ruled',  # see `sample_paper`
+    tilt:float=0.,  # the sheet lies askew, degrees counter-clockwise
+    depth:float=0.,  # seen from aside: by this share the far edge is shorter
+    shadow:float=0.,  # how dark, 0..1
+    noise:float=.02,  # of the camera
+) -> tuple[np.ndarray, list[str]]:  # (h,w) uint8; what the lines say
+    "A page of digits, as a camera sees it"
+    h, w = size
+    ink, texts, step = np.zeros(size, np.float32), [], (h-4*tall)/max(1, lines)
+    for r in range(lines):
+        words, left = [], 2*tall
+        for _ in range(rng.integers(fields[0], fields[1]+1)):
+            i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
+            a, _ = sample_ink(x[i], tall/20*rng.uniform(*gap, len(i)-1), tall/20*rng.uniform(-1.5, 1.5, len(i)), tall/20, rng.uniform(-.1, .3))
+            top, at = round(2*tall+r*step), round(left)
+            if at+a.shape[1] > w-tall or top+len(a) > h: break
+            ink[top:top+len(a),at:at+a.shape[1]] = a
+            words.append(''.join(map(str, y[i])))
+            left += a.shape[1]+tall*rng.uniform(3, 5)
+        texts.append(' '.join(words))
+    page = sample_paper(size, paper, rng, step/2)*(1-ink*rng.uniform(.55, .85))
+    return photographed(page, rng, tilt, depth, shadow, noise), texts
+
+# %% ../nbs/05_read.ipynb #16ed6db6
+def photographed(
+    page:np.ndarray,  # (h,w) float32, 0..1, 1 is white
+    rng:np.random.Generator,
+    tilt:float=0.,  # degrees counter-clockwise
+    depth:float=0.,  # share by which the far edge is shorter
+    shadow:float=0.,  # how dark, 0..1
+    noise:float=.02,  # of the camera
+) -> np.ndarray:  # (h,w) uint8
+    "A page on a table, through a lens"
+    h, w = page.shape
+    corners, d = np.float32([[0,0], [w,0], [w,h], [0,h]]), depth*w/2
+    turn = cv2.getRotationMatrix2D((w/2, h/2), tilt, 1-abs(tilt)/90)
+    seen = (np.float32([[d,0], [w-d,0], [w,h], [0,h]])@turn[:,:2].T+turn[:,2]).astype(np.float32)
+    if tilt or depth: page = cv2.warpPerspective(page, cv2.getPerspectiveTransform(corners, seen), (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=.75)
+    if shadow:
+        y, x = np.ogrid[:h,:w]
+        edge = rng.uniform(.3, .7)*w+rng.uniform(-.3, .3)*(y-h/2)
+        page = page*(1-shadow/(1+np.exp((x-edge)/(.02*w))))
+    return (255*(cv2.GaussianBlur(page.astype(np.float32), (0,0), .7)+rng.normal(0, noise, (h,w))).clip(0, 1)).astype(np.uint8)
+
+# %% ../nbs/05_read.ipynb #ce247648
+def edits(
+    a:str,
+    b:str,
+) -> int:  # characters to change, add or leave out
+    "How far two texts are apart"
+    last = list(range(len(b)+1))
+    for i,ca in enumerate(a, 1):
+        row = [i]
+        for j,cb in enumerate(b, 1): row.append(min(last[j]+1, row[-1]+1, last[j-1]+(ca != cb)))
+        last = row
+    return last[-1]
+
+def digits_only(
+    text:str,  # as read
+) -> str:  # digits and '?'
+    "What counts"
+    return ''.join(c for c in text if c in '0123456789?')
 
 # %% ../nbs/05_read.ipynb #71272425
 def dark_ink(
@@ -168,7 +330,7 @@ def long_lines(
     rules |= runs*(rules.sum(1, keepdims=True) > .25*mask.shape[1]).astype(np.uint8)  # and what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-# %% ../nbs/05_read.ipynb #89af1888
+# %% ../nbs/05_read.ipynb #964445b1
 def usual_size(
     boxes:np.ndarray,  # (n,>=4) of marks: x0, y0, x1, y1
     frame:np.ndarray|None=None,  # (n,) bool: which are none
@@ -185,10 +347,12 @@ def frames(
     boxes:np.ndarray,  # (n,>=4) of marks
     shape:tuple[int,int],  # of the page
     most:float=.85,  # share of the page's height and width
+    thin:float=.05,  # share of its length that a line is wide
 ) -> np.ndarray:  # (n,) bool
-    "What fills the page: a box, a net of rules, or a line down a page that is no strip"
+    "What is no writing by its size: a box or net of rules that fills the page, a line along it or, where the page is no strip, down it"
     w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
-    return (h > most*shape[0]) & (w > most*shape[1]) | (h > .85*shape[0]) & (shape[1] < 1.2*shape[0])
+    down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0])
+    return (h > most*shape[0]) & (w > most*shape[1]) | (w > .6*shape[1]) & (h < thin*w) | down & (shape[1] < 1.5*shape[0])
 
 def components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -209,17 +373,16 @@ def without_table(
     if not edge.any(): return mask
     return mask & (1-cv2.dilate(np.append(0, edge).astype(np.uint8)[solid], np.ones((5,5), np.uint8)))
 
-# %% ../nbs/05_read.ipynb #98213b40
+# %% ../nbs/05_read.ipynb #ac4269a4
 def writing(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; the usual height of marks, pixels
-    "Strokes and their size; a frame that hangs together with them is taken off first"
-    mask = without_table(strokes(ink))
-    b = components(mask)[1]
-    if frames(b, ink.shape, .5).any():
-        h, w = ink.shape
-        mask = strip_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
-        b = components(mask)[1]
+    "Strokes and their size; rules that hang together with them are taken off to measure it"
+    mask = bare = without_table(strokes(ink))
+    b, (h, w) = components(mask)[1], ink.shape
+    if frames(b, ink.shape, .5, .2).any():
+        bare = strip_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
+        b = components(bare)[1]
     return mask, usual_size(b, frames(b, ink.shape))
 
 # %% ../nbs/05_read.ipynb #e8d576ba
@@ -1021,26 +1184,6 @@ def _saver(write):
     return save
 for _f in to_csv, to_json, to_hocr, to_alto, to_page_xml, to_pdf: setattr(Page, _f.__name__, _saver(_f))
 
-# %% ../nbs/05_read.ipynb #e2d5f590
-def annotated(
-    page:Page,  # with its picture
-) -> Image.Image:
-    "The scan with boxes and digits drawn on it: sure ones green, unsure ones orange, rejected ones red"
-    if page.image is None: raise ValueError(f'{page.file}: the scan is not there')
-    picture = Image.fromarray(page.image).convert('RGB')
-    draw, thick = ImageDraw.Draw(picture), max(1, round(max(picture.size)/800))
-    for l in page.lines:
-        for d in l.digits:
-            x0, y0, x1, y1 = d.box
-            colour = '#d1495b' if d.rejected else '#2e8b57' if d.confidence >= .9 else '#e08a00'
-            draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
-            draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=ImageFont.load_default(min(40, max(10, .45*(y1-y0)))))
-    return picture
-
-def _show(self) -> Image.Image: return annotated(self)
-_show.__doc__ = annotated.__doc__
-Page.show = _show
-
 # %% ../nbs/05_read.ipynb #14536e3a
 def grid_rules(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -1180,124 +1323,50 @@ def numbered(path:Path, i:int) -> Path: "A name for page i"; stem, dot, rest = p
 
 def png(picture:Image.Image) -> bytes: "A picture as a file"; out = io.BytesIO(); picture.save(out, 'PNG'); return out.getvalue()
 
-# %% ../nbs/05_read.ipynb #87d3f1a8
-def sample_ink(
-    x:np.ndarray,  # (n,28,28) uint8, digits such as MNIST's, to be put side by side
-    gaps:np.ndarray,  # (n-1,) pixels between their boxes; below 0 they overlap
-    shifts:np.ndarray,  # (n,) pixels that each stands too low
-    scale:float=1.,  # of each digit
-    slant:float=0.,  # pixels to the right per pixel up
-) -> tuple[np.ndarray, np.ndarray]:  # (h,w) ink 0..1; (n,4) boxes
-    "Digits written side by side"
-    crops = [scaled(a, scale, slant) for a in x]
-    tall = max(len(c) for c in crops)
-    tops = [max(0, round(tall-len(c)+s)) for c,s in zip(crops, shifts)]
-    lefts = np.cumsum([0, *[max(1, c.shape[1]+round(g)) for c,g in zip(crops, gaps)]])
-    boxes = np.array([[l, t, l+c.shape[1], t+len(c)] for l,t,c in zip(lefts, tops, crops)])
-    out = np.zeros(boxes[:,:1:-1].max(0), np.float32)
-    for c,(x0,y0,x1,y1) in zip(crops, boxes): np.maximum(out[y0:y1,x0:x1], c, out=out[y0:y1,x0:x1])
-    return out, boxes
+# %% ../nbs/05_read.ipynb #654bf4dc
+def score(
+    pairs,  # of (grey, truth)
+    **how,  # for `read_page`
+) -> dict:  # n, digits, exact (share), error (characters, share), ms
+    "Read pictures whose text is known"
+    n = digits = right = wrong = 0
+    start = time.perf_counter()
+    for grey,truth in pairs:
+        got = digits_only(read_page(grey, **how).text)
+        n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edits(got, truth), len(truth))
+    return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
 
-def scaled(
-    a:np.ndarray,  # (28,28) uint8, a digit
-    scale:float=1.,
-    slant:float=0.,  # pixels to the right per pixel up
-) -> np.ndarray:  # (h,w) ink 0..1 without empty rows and columns
-    "A digit larger or smaller"
-    n = round(28*scale)
-    move = np.array([[scale, -slant*scale, 14*slant*scale+n/2], [0, scale, 0]])
-    a = cv2.warpAffine(a.astype(np.float32)/255, move, (2*n, n), flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR).clip(0, 1)
-    ys, xs = np.flatnonzero(a.max(1) > .2), np.flatnonzero(a.max(0) > .2)
-    return a[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1]
+# %% ../nbs/05_read.ipynb #21302251
+def bench_read(
+    rounds:int=5,  # turns of each
+    seed:int=0,
+) -> str:  # a line for each
+    "Time a page of A4 with 500 digits and a string of 8, beside Tesseract where it is installed"
+    from hdr.data import hardware, load_mnist
+    _, (x, y) = load_mnist()
+    rng = np.random.default_rng(seed)
+    page, _ = sample_page(x, y, rng, size=(3508, 2480), lines=25, fields=(4, 4), digits=(5, 5), tall=60, paper='plain')
+    string, _ = sample_string(x, y, rng, digits=(8, 8), scale=2)
+    lines = [hardware()]
+    for name,grey,turn in ('A4, 500 digits', page, True), ('string of 8', string, False):
+        lines.append(f'{name:16}{median_ms(lambda: read_page(grey, turn=turn), rounds):9.1f} ms' + (f'   Tesseract {median_ms(lambda: tesseract(grey), rounds):9.1f} ms' if shutil.which('tesseract') else '   (Tesseract is not installed)'))
+    return '\n'.join(lines)
 
-# %% ../nbs/05_read.ipynb #4a3b5cc5
-def sample_paper(
-    shape:tuple[int,int],  # height, width, pixels
-    kind:str,  # 'plain', 'ruled', 'squared' or 'pattern', such as cheques have
-    rng:np.random.Generator,
-    pitch:float=40,  # pixels from line to line
-) -> np.ndarray:  # (h,w) float32, 0..1, 1 is white
-    "Paper with what is printed on it and uneven light"
-    y, x = np.ogrid[:shape[0],:shape[1]]
-    paper = np.full(shape, rng.uniform(.8, .95), np.float32)
-    thick = max(1, pitch/30)
-    if kind in ('ruled', 'squared'): paper[((y+rng.uniform(0, pitch))%pitch < thick)[:,0]] *= rng.uniform(.6, .8)
-    if kind == 'squared': paper[:,((x+rng.uniform(0, pitch))%pitch < thick)[0]] *= rng.uniform(.6, .8)
-    if kind == 'pattern':
-        lean, bend = rng.uniform(-.3, .3), rng.uniform(.5, 1.5)
-        paper *= 1-rng.uniform(.1, .25)*(np.sin((y+lean*x)*2*np.pi/max(4, pitch/6)+bend*np.sin(x*4*np.pi/pitch)) > .4)
-    return paper*(1+rng.uniform(-.2, .2)*(x/shape[1]-.5)+rng.uniform(-.2, .2)*(y/shape[0]-.5)).astype(np.float32)
+def median_ms(
+    do:Callable,
+    times:int=5,
+) -> float:  # milliseconds
+    "How long a call takes, after a warm-up"
+    do(); seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter()-start)
+    return 1e3*float(np.median(seconds))
 
-# %% ../nbs/05_read.ipynb #ce826996
-def sample_string(
-    x:np.ndarray,  # (n,28,28) uint8, digits to choose from, such as MNIST's test images
-    y:np.ndarray,  # (n,) what they are
-    rng:np.random.Generator,
-    digits:tuple[int,int]=(2, 8),  # least and most
-    gap:tuple[float,float]=(4, 10),  # pixels of MNIST between two digits, least and most; below 0 they overlap
-    scale:float=1.,  # of MNIST's 20 pixels
-    paper:str='plain',  # see `sample_paper`
-    slant:float=0.,  # at most, pixels to the side per pixel up
-    noise:float=.02,  # of the camera
-) -> tuple[np.ndarray, str]:  # (h,w) uint8 grey, dark ink on light paper; what it says
-    "A string of digits as a scanner sees it"
-    i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
-    ink, _ = sample_ink(x[i], scale*rng.uniform(*gap, len(i)-1), scale*rng.uniform(-1.5, 1.5, len(i)), scale, rng.uniform(-slant, slant))
-    ink = np.pad(ink, round(8*scale))
-    page = sample_paper(ink.shape, paper, rng, 20*scale)*(1-ink*rng.uniform(.6, .9)) + rng.normal(0, noise, ink.shape)
-    return (255*page.clip(0, 1)).astype(np.uint8), ''.join(map(str, y[i]))
-
-# %% ../nbs/05_read.ipynb #ceffa336
-def sample_page(
-    x:np.ndarray,  # (n,28,28) uint8, digits to choose from
-    y:np.ndarray,  # (n,) what they are
-    rng:np.random.Generator,
-    size:tuple[int,int]=(1100, 850),  # height, width, pixels
-    lines:int=8,
-    fields:tuple[int,int]=(1, 2),  # in a line, least and most
-    digits:tuple[int,int]=(3, 6),  # in a field
-    tall:float=34,  # digits, pixels
-    gap:tuple[float,float]=(3, 8),  # between digits, pixels of MNIST
-    paper:str='ruled',  # see `sample_paper`
-    tilt:float=0.,  # the sheet lies askew, degrees counter-clockwise
-    depth:float=0.,  # seen from aside: by this share the far edge is shorter
-    shadow:float=0.,  # how dark, 0..1
-    noise:float=.02,  # of the camera
-) -> tuple[np.ndarray, list[str]]:  # (h,w) uint8; what the lines say
-    "A page of digits, as a camera sees it"
-    h, w = size
-    ink, texts, step = np.zeros(size, np.float32), [], (h-4*tall)/max(1, lines)
-    for r in range(lines):
-        words, left = [], 2*tall
-        for _ in range(rng.integers(fields[0], fields[1]+1)):
-            i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
-            a, _ = sample_ink(x[i], tall/20*rng.uniform(*gap, len(i)-1), tall/20*rng.uniform(-1.5, 1.5, len(i)), tall/20, rng.uniform(-.1, .3))
-            top, at = round(2*tall+r*step), round(left)
-            if at+a.shape[1] > w-tall or top+len(a) > h: break
-            ink[top:top+len(a),at:at+a.shape[1]] = a
-            words.append(''.join(map(str, y[i])))
-            left += a.shape[1]+tall*rng.uniform(3, 5)
-        texts.append(' '.join(words))
-    page = sample_paper(size, paper, rng, step/2)*(1-ink*rng.uniform(.55, .85))
-    return photographed(page, rng, tilt, depth, shadow, noise), texts
-
-# %% ../nbs/05_read.ipynb #16ed6db6
-def photographed(
-    page:np.ndarray,  # (h,w) float32, 0..1, 1 is white
-    rng:np.random.Generator,
-    tilt:float=0.,  # degrees counter-clockwise
-    depth:float=0.,  # share by which the far edge is shorter
-    shadow:float=0.,  # how dark, 0..1
-    noise:float=.02,  # of the camera
-) -> np.ndarray:  # (h,w) uint8
-    "A page on a table, through a lens"
-    h, w = page.shape
-    corners, d = np.float32([[0,0], [w,0], [w,h], [0,h]]), depth*w/2
-    turn = cv2.getRotationMatrix2D((w/2, h/2), tilt, 1-abs(tilt)/90)
-    seen = (np.float32([[d,0], [w-d,0], [w,h], [0,h]])@turn[:,:2].T+turn[:,2]).astype(np.float32)
-    if tilt or depth: page = cv2.warpPerspective(page, cv2.getPerspectiveTransform(corners, seen), (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=.75)
-    if shadow:
-        y, x = np.ogrid[:h,:w]
-        edge = rng.uniform(.3, .7)*w+rng.uniform(-.3, .3)*(y-h/2)
-        page = page*(1-shadow/(1+np.exp((x-edge)/(.02*w))))
-    return (255*(cv2.GaussianBlur(page.astype(np.float32), (0,0), .7)+rng.normal(0, noise, (h,w))).clip(0, 1)).astype(np.uint8)
+def tesseract(
+    grey:np.ndarray,  # (h,w) uint8
+) -> str:
+    "What Tesseract reads, from Debian's package where it is installed"
+    how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
+    return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png(Image.fromarray(grey)), capture_output=True, check=True).stdout.decode().strip()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['small', 'cut', 'most_pages', 'most_pixels', 'page_facts', 'json_schema', 'columns', 'alto_space', 'page_space',
            'formats', 'suffixes', 'Digit', 'around', 'Line', 'Page', 'annotated', 'sample_ink', 'scaled',
-           'sample_paper', 'sample_string', 'sample_page', 'photographed', 'edits', 'digits_only', 'dark_ink',
+           'sample_paper', 'sample_string', 'sample_page', 'photographed', 'edits', 'digits_only', 'zoomed', 'dark_ink',
            'page_ink', 'strokes', 'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components',
            'without_table', 'writing', 'marks', 'chains', 'lines_of', 'distance', 'seams', 'paths', 'trace', 'Piece',
            'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish',
@@ -238,13 +238,21 @@ def digits_only(
     "What counts"
     return ''.join(c for c in text if c in '0123456789?')
 
-# %% ../nbs/05_read.ipynb #71272425
+# %% ../nbs/05_read.ipynb #6a92c386
+def zoomed(
+    a:np.ndarray,  # (h,w)
+    factor:float,
+) -> np.ndarray:  # at least a pixel high and wide; `a` itself where the factor is 1
+    "Larger or smaller"
+    size = tuple(max(1, round(n*factor)) for n in a.shape[::-1])
+    return a if factor == 1 else cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+
+# %% ../nbs/05_read.ipynb #642f401f
 def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
 ) -> bool:  # False: light ink on dark ground, as on a blackboard
     "Around strokes there is more paper than ink: are light pixels the many there, or dark ones?"
-    s = min(1, 400/max(grey.shape))
-    g = cv2.resize(grey, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else grey
+    g = zoomed(grey, min(1, 400/max(grey.shape)))
     k = np.ones((max(9, min(g.shape)//6)|1,)*2, np.uint8)
     high, low = cv2.dilate(g, k).astype(np.float32), cv2.erode(g, k).astype(np.float32)
     zone = high-low >= .6*np.percentile(high-low, 99)
@@ -257,8 +265,7 @@ def page_ink(
     "How much darker than the paper, beside the darkest strokes; dark margins of a scan count as paper"
     if not dark_ink(grey): grey = 255-grey
     h, w = grey.shape
-    s = min(1, side/max(h, w))
-    low = cv2.medianBlur(cv2.resize(grey, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else grey, 3)
+    low = cv2.medianBlur(zoomed(grey, min(1, side/max(h, w))), 3)
     k = max(15, min(low.shape)//6)|1
     ground = cv2.blur(cv2.morphologyEx(low, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8)), (k//4|1,)*2)
     white = np.percentile(ground, 90)
@@ -679,7 +686,7 @@ def read_ink(
     ends = np.cumsum([len(d.runs) for d in drafts])[:-1] if drafts else []
     return [line for d,q in zip(drafts, np.split(p, ends)) if (line := finish(d, q, threshold))]
 
-# %% ../nbs/05_read.ipynb #729d59b1
+# %% ../nbs/05_read.ipynb #ed0a20e0
 def skew(
     ink:np.ndarray,  # (h,w) 0..1
     most:float=15,  # degrees
@@ -687,8 +694,7 @@ def skew(
     doubt:float=1.15,  # by so much sharper must the lines be
 ) -> float:  # degrees to turn it counter-clockwise, so that lines lie level; 0 in doubt
     "Rows of a page are full or empty where its lines lie level: turn it until they differ most"
-    s = min(1, side/max(ink.shape))
-    a = cv2.resize(ink, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else ink
+    a = zoomed(ink, min(1, side/max(ink.shape)))
     def sharp(angle): return float(np.square(np.diff(turned(a, angle)[0].sum(1))).sum())
     coarse = max(np.arange(-most, most+1), key=sharp)
     fine = max(coarse+np.arange(-.75, 1, .25), key=sharp)
@@ -724,14 +730,13 @@ def quarter_turns(
     best = int(total.argmax())
     return best if len(b) and np.median(worth[best]) > -.3 and total[best] > total[0]+doubt else 0
 
-# %% ../nbs/05_read.ipynb #13298bb3
+# %% ../nbs/05_read.ipynb #ef7b6bb6
 def upright(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
 ) -> tuple[int, float]:  # quarter turns counter-clockwise, and then degrees
     "How to turn a page: seen in a small picture, since that is enough; one line of writing does not show that it is askew"
-    s = min(1., (2e6/ink.size)**.5)
-    a = cv2.resize(ink, None, fx=s, fy=s, interpolation=cv2.INTER_AREA) if s < 1 else ink
+    a = zoomed(ink, min(1., (2e6/ink.size)**.5))
     k = quarter_turns(a, model)
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
@@ -809,7 +814,7 @@ def placed(
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
     return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
 
-# %% ../nbs/05_read.ipynb #d8aedb01
+# %% ../nbs/05_read.ipynb #59f891f8
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -821,7 +826,7 @@ def read_page(
     "Read a picture of a page"
     h, w = grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
-    seen = page_ink(cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA) if shrink < 1 else grey)
+    seen = page_ink(zoomed(grey, shrink))
     k, angle = upright(seen, model) if turn else (0, 0.)
     if k: seen, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (seen, grey))
     level, m = turned(seen, angle) if angle else (seen, np.eye(2, 3))
@@ -836,7 +841,7 @@ def enlarged(
 ) -> tuple[np.ndarray, float]:  # ink and how much larger it is
     "Tiny writing made large enough to be cut between pixels"
     scale = min(4., least/writing(ink)[1], (most_pixels/4/ink.size)**.5)
-    return (ink, 1.) if scale < 1.5 else (cv2.resize(ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC).clip(0, 1), scale)
+    return (ink, 1.) if scale < 1.5 else (zoomed(ink, scale).clip(0, 1), scale)
 
 def read(
     source:Any,  # path, bytes, PIL image or array

@@ -110,7 +110,7 @@ def shrink(
     f = side/max(grey.shape)
     return grey if f >= 1 else cv2.resize(grey, (max(1, round(grey.shape[1]*f)), max(1, round(grey.shape[0]*f))), interpolation=cv2.INTER_AREA)
 
-# %% ../nbs/04_recognize.ipynb #9c14ee57
+# %% ../nbs/04_recognize.ipynb #7b34e099
 def from_array(
     a:np.ndarray,  # (h,w), (h,w,1), (h,w,3) or (h,w,4); bool, whole numbers up to 255 or 65535, or floats 0..1 or 0..255
 ) -> np.ndarray:  # (h,w) uint8
@@ -121,10 +121,9 @@ def from_array(
     if a.size == 0: raise ImageError(f'an array of shape {a.shape} has no pixels')
     if a.dtype.kind not in 'buif': raise ImageError(f'an array of {a.dtype} is no picture')
     if a.dtype != np.uint8:
-        a = a.astype(np.float32)
         if not np.isfinite(a).all(): raise ImageError('the array has pixels that are no numbers (NaN or infinite)')
         if a.min() < 0 or a.max() > 65535: raise ImageError(f'the array has pixels from {a.min():g} to {a.max():g}; wanted is 0..1, 0..255 or 0..65535')
-        a = (a*(255 if a.max() <= 1 else 1 if a.max() <= 255 else 255/65535)).round().astype(np.uint8)
+        a = (a.astype(np.float32)*(255 if a.max() <= 1 else 1 if a.max() <= 255 else 255/65535)).round().astype(np.uint8)
     return a if a.ndim == 2 else on_paper(Image.fromarray(a))
 
 def on_paper(
@@ -137,7 +136,7 @@ def on_paper(
     ink = (grey*alpha).sum()/max(alpha.sum(), 1)
     return (grey*alpha + (1-alpha)*(0 if ink > 127 else 255)).round().astype(np.uint8)
 
-# %% ../nbs/04_recognize.ipynb #f0f3c9ed
+# %% ../nbs/04_recognize.ipynb #1ba47ff9
 def read_image(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -158,12 +157,14 @@ def decode(
     side:int=0,  # the longest side wanted, pixels; 0: as it is
 ) -> np.ndarray:  # (h,w) uint8
     "Grey pixels of an image file, its first picture where there are several"
-    image = source if isinstance(source, Image.Image) else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # Pillow's about size: `pixel_limit` is ours
+        image = source if isinstance(source, Image.Image) else Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
     if side and image.format == 'JPEG': image.draft('L', (side, side))  # decodes only as many pixels as are needed
     if image.width*image.height > pixel_limit: raise ImageError(f'{image.width}x{image.height} are more than {pixel_limit//10**6} million pixels')
     if image.width*image.height == 0: raise ImageError('no pixels')
-    if side and max(image.size) >= 2*side and image.mode in ('L', 'RGB'): image = ImageOps.exif_transpose(image.reduce(max(image.size)//side) if not image.getexif() else ImageOps.exif_transpose(image).reduce(max(image.size)//side))
-    else: image = ImageOps.exif_transpose(image)
+    image = ImageOps.exif_transpose(image)
+    if side and max(image.size) >= 2*side and image.mode in ('L', 'RGB'): image = image.reduce(max(image.size)//side)
     return on_paper(image)
 
 # %% ../nbs/04_recognize.ipynb #ef0441b4

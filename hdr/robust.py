@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['glyphs', 'letters', 'pens', 'canvas', 'extent', 'stroke', 'flagged', 'crossed', 'stretched', 'fonts', 'bent',
            'printed', 'written', 'word', 'scribble', 'shape', 'texture', 'pair', 'fragment', 'is_bar', 'negatives',
-           'reader', 'mixture', 'train_reader', 'digits_only']
+           'reader', 'mixture', 'train_reader', 'digits_only', 'best_temperature', 'threshold_for', 'ship_reader',
+           'confidences']
 
-# %% ../nbs/10_robust.ipynb #6d165678
+# %% ../nbs/10_robust.ipynb #be152cfb
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import json, string
@@ -17,7 +18,7 @@ from keras import layers
 from PIL import Image, ImageDraw, ImageFont
 from .data import normalize, peak_memory, results_dir, show_digits, write_atomic, cache_dir
 from .model import conv_bn, cost, register
-from .recognize import Runtime, centred, crop, ink, look, resized, to_mnist, weights_dir
+from .recognize import Recognizer, Runtime, centred, crop, resized, sharpened, to_mnist, weights_dir
 from .ship import kinds, make_card, smallest, to_litert
 from .train import Recipe, fingerprint, fit, load_trained, parts, recipes, record, run_name, score, trail, trained_path
 
@@ -247,3 +248,48 @@ def digits_only(
 ) -> np.ndarray:  # (n,10), rows sum to 1
     "What it is, given that it is a digit"
     return p[:,:10]/np.maximum(p[:,:10].sum(1, keepdims=True), 1e-9)
+
+# %% ../nbs/10_robust.ipynb #836f2dda
+def best_temperature(
+    p:np.ndarray,  # (n,k) probabilities, as the network gives them
+    y:np.ndarray,  # (n,) labels
+) -> float:
+    "The temperature of the lowest negative log-likelihood, of 81 between 0.25 and 4 (Guo et al. 2017, arXiv:1706.04599)"
+    grid = np.geomspace(.25, 4, 81)
+    return float(grid[np.argmin([score(sharpened(p, t), y)[1] for t in grid])])
+
+def threshold_for(
+    confidence:np.ndarray,  # (n,) of digits
+    rejected:float=.01,  # share of them that may be lost
+) -> float:
+    "What a confidence has to reach"
+    return float(np.quantile(confidence, rejected))
+
+# %% ../nbs/10_robust.ipynb #55ed1f76
+def ship_reader(
+    out:Path|str='',  # the results folder, where the run is recorded
+    folder:Path|str='',  # where weights go; '': hdr/weights
+    run:str='reader-s1',  # the run
+) -> dict:  # the card
+    "Put the trained reader into a file, with a card that has its temperature and threshold"
+    data, folder = parts(), Path(folder or weights_dir())
+    net, row = load_trained(run), pd.read_csv(results_dir(out)/'runs.csv', keep_default_na=False).set_index('run', drop=False).loc[run].to_dict()
+    files = {k: to_litert(net, k, normalize(data['train'][0][:500])) for k in kinds}
+    (x, y), (x_test, y_test) = data['validation'], data['test']
+    kind = smallest(files, x, y)
+    right = int((Runtime(files[kind]).predict_proba(x_test)[:,:10].argmax(1) == y_test).sum())
+    about = dict(make_card(row, files[kind], kind, right, len(y_test)), retrain='hdr run --only 10_robust -p again=True', temperature=best_temperature(Runtime(files[kind]).predict_proba(x), y), threshold=0.)
+    put = lambda: write_atomic(folder/'reader.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))
+    folder.mkdir(exist_ok=True)
+    write_atomic(folder/'reader.tflite', lambda p: p.write_bytes(files[kind]))
+    put()
+    about['threshold'] = threshold_for(confidences(Recognizer('reader', folder=folder), x))
+    put()
+    return about
+
+def confidences(
+    rec:Recognizer,  # what is asked
+    x:np.ndarray,  # (n,28,28) uint8, pictures
+) -> np.ndarray:  # (n,) of the likeliest digit
+    "How sure it is of each, the normaliser included"
+    return np.array([p[:10].max() for _,p in rec.answers(x, reject=False)])

@@ -656,7 +656,7 @@ def in_turn(
         try: yield from (outcome(w[0], f.result) for w,f in zip(work, futures))
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../nbs/09_cli.ipynb #2bb42644
+# %% ../nbs/09_cli.ipynb #d9b4280e
 @command(option('paths', metavar='PATH', nargs='+', help='scans, photographs, PDFs; a folder stands for those in it'),
     option('--format', choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf'], default='text', help='default: %(default)s; pdf is the scan with text to search and copy'),
     option('--out', metavar='DIR', default='', help='a file for each there; else results are printed'),
@@ -689,7 +689,7 @@ def read(
     table, folder = table_shape(grid), output_folder(out)
     from hdr.read import formats, listed, targets
     if not (files := listed(paths)): raise UsageError(f'{", ".join(paths)}: no scans there')
-    places = targets(files, folder, '.csv' if grid else formats[format][0]) if folder else [None]*len(files)
+    places:list[Path|None] = [*targets(files, folder, '.csv' if grid else formats[format][0])] if folder else [None]*len(files)
     work = [(f, p, format, threshold, annotate, table) for f,p in zip(files, places)]
     return told(in_turn(work, jobs), places)
 

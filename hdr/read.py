@@ -32,7 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 from . import __version__
 from .recognize import ImageError, Recognizer, read_image, to_mnist
 
-# %% ../nbs/05_read.ipynb #a8c8222d
+# %% ../nbs/05_read.ipynb #8744e2fb
 @dataclass
 class Digit:
     "A mark that was taken for a digit, or rejected"
@@ -75,9 +75,16 @@ class Page:
     lines:list[Line]  # from top to bottom
     image:Any=field(default=None, repr=False, compare=False)  # (height,width) uint8, the upright page
     @property
-    def text(self) -> str: return '\n'.join(line.text for line in self.lines)
+    def text(self) -> str: "Line by line"; return '\n'.join(line.text for line in self.lines)
+    def to_csv(self, path:Path|str): "A row a digit"; written(path, to_csv([self]))
+    def to_json(self, path:Path|str): "See `json_schema`"; written(path, to_json([self]))
+    def to_hocr(self, path:Path|str): "hOCR 1.2"; written(path, to_hocr([self]))
+    def to_alto(self, path:Path|str): "ALTO 4.4"; written(path, to_alto([self]))
+    def to_page_xml(self, path:Path|str): "PAGE 2019"; written(path, to_page_xml([self]))
+    def to_pdf(self, path:Path|str): "The scan with text to search and copy"; written(path, to_pdf([self]))
+    def show(self) -> Image.Image: "The scan with boxes and digits drawn on it"; return annotated(self)
 
-# %% ../nbs/05_read.ipynb #e2d5f590
+# %% ../nbs/05_read.ipynb #27ea508e
 def annotated(
     page:Page,  # with its picture
 ) -> Image.Image:
@@ -92,10 +99,6 @@ def annotated(
             draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
             draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=ImageFont.load_default(min(40, max(10, .45*(y1-y0)))))
     return picture
-
-def _show(self) -> Image.Image: return annotated(self)
-_show.__doc__ = annotated.__doc__
-Page.show = _show
 
 # %% ../nbs/05_read.ipynb #87d3f1a8
 def sample_ink(
@@ -1173,7 +1176,7 @@ def from_pdf(
     import pikepdf
     with pikepdf.open(io.BytesIO(data)) as pdf: return from_json(pdf.attachments['hdr.json'].get_file().read_bytes())
 
-# %% ../nbs/05_read.ipynb #3e342e65
+# %% ../nbs/05_read.ipynb #900adc62
 def to_text(
     pages:list[Page],
 ) -> bytes:
@@ -1182,12 +1185,6 @@ def to_text(
 
 formats:dict[str, tuple[str, Callable]] = dict(text=('.txt', to_text), csv=('.csv', to_csv), json=('.json', to_json), hocr=('.hocr', to_hocr),
     alto=('.alto.xml', to_alto), page=('.page.xml', to_page_xml), pdf=('.pdf', to_pdf))  # name -> (suffix, writer)
-
-def _saver(write):
-    def save(self, path:Path|str): written(path, write([self]))
-    save.__doc__ = write.__doc__
-    return save
-for _f in to_csv, to_json, to_hocr, to_alto, to_page_xml, to_pdf: setattr(Page, _f.__name__, _saver(_f))
 
 # %% ../nbs/05_read.ipynb #14536e3a
 def grid_rules(
@@ -1297,7 +1294,7 @@ def targets(
         taken.add(places[-1].resolve())
     return places
 
-# %% ../nbs/05_read.ipynb #1ad10f78
+# %% ../nbs/05_read.ipynb #05f5d976
 def convert(
     file:Path,  # to be read
     target:Path|None,  # to be written; None: nothing
@@ -1308,13 +1305,14 @@ def convert(
 ) -> tuple[bytes, str]:  # what was written, or would be; a few words about it
     "Read one file and write the result"
     cv2.setNumThreads(1)
-    if grid: return convert_grid(file, target, threshold, None if grid is True else grid)
-    pages_read = [read_page(g, str(file), i, threshold) for i,g in enumerate(pages(file), 1)]
-    digits = [d for p in pages_read for l in p.lines for d in l.digits]
-    parts = [[p] for p in pages_read] if format == 'page' else [pages_read]
-    data = [formats[format][1](p) for p in parts]
-    for i,d in enumerate(data if target else [], 1): written(target if i == 1 else numbered(target, i), d)
-    for p in pages_read if annotate and target else []: written(target.parent/f'{target.name.split(".")[0]}-{p.page}.annotated.png', png(p.show()))
+    if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
+    read_ = [read_page(g, str(file), i, threshold) for i,g in enumerate(pages(file), 1)]
+    digits = [d for p in read_ for l in p.lines for d in l.digits]
+    data = [formats[format][1](p) for p in ([[p] for p in read_] if format == 'page' else [read_])]
+    for i,d in enumerate(data, 1):
+        if target: written(numbered(target, i), d)
+    for p in read_:
+        if target and annotate: written(target.parent/f'{target.name.split(".")[0]}-{p.page}.annotated.png', png(p.show()))
     return b''.join(data), f'{len(digits)} digits, {sum(d.rejected for d in digits)} unsure' if digits else 'no digits found'
 
 def convert_grid(file:Path, target:Path|None, threshold:float, shape:tuple[int,int]|None) -> tuple[bytes, str]:
@@ -1324,9 +1322,21 @@ def convert_grid(file:Path, target:Path|None, threshold:float, shape:tuple[int,i
     if target: written(target, data)
     return data, f'{max(c.row for c in cells)}x{max(c.column for c in cells)} cells, {sum(c.confidence < threshold for c in cells)} unsure'
 
-def numbered(path:Path, i:int) -> Path: "A name for page i"; stem, dot, rest = path.name.partition('.'); return path.with_name(f'{stem}.{i}{dot}{rest}')
+def numbered(
+    path:Path,  # of the first page
+    i:int,  # number of the page
+) -> Path:
+    "A name for each page, where a format has only one in a file"
+    stem, dot, rest = path.name.partition('.')
+    return path if i == 1 else path.with_name(f'{stem}.{i}{dot}{rest}')
 
-def png(picture:Image.Image) -> bytes: "A picture as a file"; out = io.BytesIO(); picture.save(out, 'PNG'); return out.getvalue()
+def png(
+    picture:Image.Image,
+) -> bytes:
+    "A picture as a file"
+    out = io.BytesIO()
+    picture.save(out, 'PNG')
+    return out.getvalue()
 
 # %% ../nbs/05_read.ipynb #654bf4dc
 def score(

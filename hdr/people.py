@@ -55,7 +55,7 @@ def fine(d, rng):
 hostile = {'black on white': lambda d,rng: 255-d, 'shifted': shifted, 'tight, stretched': tight, '40% of a canvas': small_on_canvas,
     'shadow, grey ink, noise': shadowed, 'ruled paper': ruled, 'fine pen': fine}
 
-# %% ../nbs/11_people.ipynb #7280ac0b
+# %% ../nbs/11_people.ipynb #37859a9e
 files = dict(USPS='usps/usps', optdigits='optdigits_orig32/optdigits_orig_windep', Semeion='semeion/semeion', forms='anzemur_forms32/digits32',
     sheets='sheets_minichazer/cells', own28='own28_user_images/own28', hairline='yusuf_photos_binarised/digits128', DIDA='dida_swedish_digits/dida_4000_gray40')
 others = dict(letters='neg_letters_choice/choice_letters', glyphs='neg_notmnist/notmnist_t10k_2000', clothes='neg_fashion_mnist/fashion_sprite_900',
@@ -74,7 +74,7 @@ def load_sets(
     "All sets of other people's digits, and of what is none"
     sets = {name: load_set(folder/f'{f}.npz') for name,f in (files | others).items() if (folder/f'{f}.npz').exists()}
     photos = pd.read_csv(folder/'photos_single/labels.csv')
-    for kind,g in photos.groupby('kind'): sets[f'{kind}s'] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
+    for kind,g in photos.groupby('kind'): sets[kind.replace('_', ', ').replace('photo', 'photographs').replace('crop', 'cropped')] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
     with np.load(folder/f'{others["letters"]}.npz') as z: alike = np.isin(z['char'], lookalikes)
     sets['letters like digits'] = [a for a,b in zip(sets['letters'][0], alike) if b], None
     sets['letters'] = [a for a,b in zip(sets['letters'][0], alike) if not b], None

@@ -447,7 +447,7 @@ def gather(
         return files
     return list(sources) if isinstance(sources, (list, tuple)) or (isinstance(sources, np.ndarray) and sources.ndim == 4) else [sources]
 
-# %% ../nbs/04_recognize.ipynb #7d8b2fea
+# %% ../nbs/04_recognize.ipynb #f0a98924
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
@@ -565,7 +565,8 @@ def draw_look(
     axes = figure.subplots(1, 5, width_ratios=[1,1,1,1,1.6])
     for ax,a,title in zip(axes, (seen.grey, seen.ink, seen.kept, seen.x), ('came in', 'ink', 'taken for the digit', 'seen by the network')):
         ax.imshow(a, cmap='gray', vmin=0, vmax=255 if a.dtype == np.uint8 else 1)
-        ax.set(xticks=[], yticks=[], title=title)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
     axes[4].barh([*'0123456789', 'none'], p, color=['C0']*10 + ['0.6'])
     axes[4].set(xlim=(0, 1), title='no digit' if answer['rejected'] else f'{answer["digit"]}, {answer["confidence"]:.1%}')
     axes[4].invert_yaxis()

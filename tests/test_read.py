@@ -1,0 +1,118 @@
+"Reading scans: bad input, the command line, and formats seen by others"
+import json, os, signal, subprocess, sys, time
+import numpy as np
+import pytest
+from PIL import Image
+from conftest import hdr, python
+from hdr.data import load_mnist
+from hdr.read import Digit, Line, Page, ImageError, formats, pages, read, sample_page, sample_string, to_alto, to_hocr, to_page_xml
+from hdr.read import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
+
+@pytest.fixture(scope='module')
+def digits(): return load_mnist()[1]
+
+@pytest.fixture
+def scan(digits, tmp_path):
+    "A file and what it says"
+    grey, text = sample_string(*digits, np.random.default_rng(3), digits=(5, 5), scale=3)
+    Image.fromarray(grey).save(tmp_path/'scan.png')
+    return tmp_path/'scan.png', text
+
+def random_page(rng):
+    lines = []
+    for _ in range(rng.integers(0, 4)):
+        n = int(rng.integers(1, 7))
+        boxes = [[20*i, 5, 20*i+15, 40] for i in range(n)]
+        ds = [Digit(int(rng.integers(10)), round(float(rng.random()), 4), b, bool(rng.random() < .3), []) for b in boxes]
+        for d in ds: d.top = [[d.digit, d.confidence], [int(rng.integers(10)), round(float(rng.random()), 4)]]
+        text = ''.join(('?' if d.rejected else str(d.digit)) + (str(rng.choice(['', '', '.', ',', '-', ' '])) if i < n-1 else '') for i,d in enumerate(ds))
+        lines.append(Line(text, ds))
+    return Page('a; "b" é <c>&.png', 1, 200, 100, int(rng.choice([0, 90, 180, 270])), lines, np.full((100,200), 255, np.uint8))
+
+@pytest.mark.parametrize('seed', range(8))
+def test_every_format_round_trips(seed):
+    rng = np.random.default_rng(seed)
+    several = [random_page(rng), random_page(rng)]
+    several[1].page = 2
+    for name,back in dict(csv=from_csv, json=from_json, hocr=from_hocr, alto=from_alto, pdf=from_pdf).items(): assert back(formats[name][1](several)) == several, name
+    assert [from_page_xml(to_page_xml([p])) for p in several] == [[p] for p in several]
+
+def test_xml_is_well_formed_for_others():
+    etree = pytest.importorskip('lxml.etree')
+    page = random_page(np.random.default_rng(1))
+    for write in to_alto, to_hocr, to_page_xml: etree.fromstring(write([page]))
+
+def test_json_follows_its_schema(digits):
+    jsonschema = pytest.importorskip('jsonschema')
+    from hdr.read import json_schema, to_json
+    jsonschema.validate(json.loads(to_json([random_page(np.random.default_rng(i)) for i in range(4)])), json_schema)
+
+def test_no_tensorflow_and_nothing_of_training():
+    done = python("import sys, hdr.read; bad = {m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'scipy') or m in ('hdr.data', 'hdr.model', 'hdr.train', 'hdr.results')}; assert not bad, bad")
+    assert done.returncode == 0, done.stderr
+
+@pytest.mark.parametrize('shape', [(1,1), (3,2000), (10,20000), (20000,10), (60,60)])
+def test_odd_shapes_are_read_as_empty(shape):
+    start = time.time()
+    assert read(np.full(shape, 200, np.uint8)).lines == []
+    assert time.time()-start < 5
+
+def test_noise_and_print_give_no_sure_digits():
+    rng = np.random.default_rng(0)
+    noise = read(rng.integers(0, 256, (400,400)).astype(np.uint8))
+    assert sum(d.confidence >= .9 and not d.rejected for l in noise.lines for d in l.digits) <= 20
+
+@pytest.mark.parametrize('content, says', [(b'', 'not a picture'), (b'\x89PNG\r\n\x1a\nxx', ''), (b'%PDF-1.4 nothing', 'damaged PDF'), (b'II*\0nothing', '')])
+def test_damaged_files_are_named(tmp_path, content, says):
+    (tmp_path/'x.bin').write_bytes(content)
+    with pytest.raises(ImageError) as e: read(tmp_path/'x.bin')
+    assert 'x.bin' in str(e.value) and says in str(e.value)
+
+def test_encrypted_and_long_pdf(tmp_path):
+    pikepdf = pytest.importorskip('pikepdf')
+    pdf = pikepdf.new()
+    for _ in range(600): pdf.add_blank_page(page_size=(50, 50))
+    pdf.save(tmp_path/'long.pdf')
+    pdf.save(tmp_path/'locked.pdf', encryption=pikepdf.Encryption(owner='a', user='b'))
+    for name,says in ('long.pdf', '600 pages'), ('locked.pdf', 'password'):
+        with pytest.raises(ImageError, match=says): next(pages(tmp_path/name))
+
+def test_command_line_reads_and_reports(scan, tmp_path):
+    path, text = scan
+    done = hdr('read', path, '--threshold', '0')
+    assert done.returncode == 0 and len(done.stdout.strip()) >= 4, done.stderr
+    (tmp_path/'bad.png').write_bytes(b'no')
+    done = hdr('read', tmp_path/'bad.png', path, tmp_path/'none.jpg', '--format', 'json', '--out', tmp_path/'out', '--annotate')
+    assert done.returncode == 1 and 'bad.png' in done.stderr and 'none.jpg' in done.stderr and '2 of 3' in done.stderr
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['scan-1.annotated.png', 'scan.json']
+    assert from_json((tmp_path/'out'/'scan.json').read_bytes())[0].lines
+
+def test_same_names_and_jobs(scan, tmp_path):
+    path, _ = scan
+    (tmp_path/'b').mkdir()
+    (tmp_path/'b'/'scan.png').write_bytes(path.read_bytes())
+    done = hdr('read', path, tmp_path/'b'/'scan.png', '--format', 'csv', '--out', tmp_path/'out', '--jobs', '2')
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['scan-2.csv', 'scan.csv']
+
+@pytest.mark.parametrize('line, says', [('--format pdf', '--out'), ('--annotate', '--out'), ('--threshold 3', '0 to 1'), ('--grid 3by4', '46x25'), ('--jobs 0', '1 or more')])
+def test_usage(scan, line, says):
+    done = hdr('read', scan[0], *line.split())
+    assert done.returncode == 2 and says in done.stderr and done.stderr.count('\n') == 1
+
+def test_output_folder_that_can_not_be(scan):
+    done = hdr('read', scan[0], '--out', scan[0])
+    assert done.returncode == 2 and 'can\'t be written' in done.stderr
+
+def test_interruption_leaves_whole_files(scan, tmp_path):
+    path, _ = scan
+    for i in range(40): (tmp_path/f'{i:02}.png').write_bytes(path.read_bytes())
+    p = subprocess.Popen([sys.executable, '-c', 'import sys; from hdr.cli import main; sys.exit(main())', 'read', str(tmp_path), '--format', 'json', '--out', str(tmp_path/'out')],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        time.sleep(.05)
+        if list((tmp_path/'out').glob('*.json')) or p.poll() is not None: break
+    p.send_signal(signal.SIGINT)
+    assert p.wait(60) in (0, 130)
+    left = list((tmp_path/'out').iterdir())
+    assert left and all(f.suffix == '.json' and from_json(f.read_bytes()) for f in left)

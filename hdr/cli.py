@@ -473,11 +473,11 @@ def train(
     words = [] if resume else [f'recipe={model}', f'seeds={seeds}', f'seed={seed}', f'epochs={epochs}']
     return run(words, [] if resume else ['02_train'], out, resume)
 
-# %% ../nbs/09_cli.ipynb #cfec4774
-@command(option('what', choices=['train', 'read'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
+# %% ../nbs/09_cli.ipynb #48f3c67a
+@command(option('what', choices=['train', 'recognize', 'read'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train' or 'read'
+    what:str,  # 'train', 'recognize' or 'read'
     rounds:int=5,  # turns of each
     out:str='',  # results folder; '': the usual one
 ):
@@ -485,13 +485,14 @@ def bench(
 
     examples:
       hdr bench train                time to accuracy and use of the machine, beside the Keras example and the starting recipe
+      hdr bench recognize            a process, an image, a photograph, a batch, beside TensorFlow
       hdr bench read                 a page of 500 digits and a string of 8, beside Tesseract where it is installed
     """
     if what == 'read':
         from hdr.read import bench_read
         return print(bench_read(rounds))
-    with silent(): from hdr.bench import bench_train
-    bench_train(rounds, out=out)
+    with silent(): from hdr.bench import bench_recognize, bench_train
+    (bench_train if what == 'train' else bench_recognize)(rounds, out=out)
 
 # %% ../nbs/09_cli.ipynb #a743bbe1
 @contextmanager

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'residual', 'base', 'stacked',
-           'tiny', 'small', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew',
-           'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
+           'tiny', 'small', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network',
+           'feature_maps', 'deskew', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores',
+           'classic_cost']
 
 # %% ../nbs/01_model.ipynb #b1965d13
 import os
@@ -92,37 +93,45 @@ def base() -> keras.Model:
     x = layers.GlobalMaxPooling2D()(x)
     return keras.Model(image, layers.Dense(10, activation='softmax')(x), name='base')
 
-# %% ../nbs/01_model.ipynb #19561109
+# %% ../nbs/01_model.ipynb #2de97550
 def stacked(
     name:str,  # of the network
-    *stages:tuple,  # of each stage the channels of its bricks, such as (16,16); between stages the picture is halved
+    *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; between stages the picture is halved
 ) -> keras.Model:
     "Bricks one after the other, pooled from stage to stage"
     x = image = keras.Input((28,28,1))
     for i,stage in enumerate(stages):
         if i: x = layers.MaxPooling2D()(x)
-        for filters in stage: x = conv_bn(x, filters)
+        for brick in stage: x = conv_bn(x, *brick) if isinstance(brick, tuple) else conv_bn(x, brick)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(image, layers.Dense(10, activation='softmax')(x), name=name)
 
 @register
 def tiny() -> keras.Model:
     "As much as fits into 8,000 parameters"
-    return stacked('tiny', (8,), (12,12,16), (20,))
+    return stacked('tiny', (8,16), ((8,1),12,16), (24,))
 
 @register
 def small() -> keras.Model:
     "As much as fits into the parameters of the Keras example"
     return stacked('small', (16,), (16,16,32), (32,32))
 
-# %% ../nbs/01_model.ipynb #1a04e8ab
+# %% ../nbs/01_model.ipynb #d6b7787f
+def wide_dense(
+    name:str,  # of the network
+    first:int,  # channels of the first convolution, from 5x5 pixels
+    second:int,  # of the second, from 3x3
+) -> keras.Model:
+    "Two convolutions without borders, each pooled, and a wide dense layer"
+    x = image = keras.Input((28,28,1))
+    for filters,kernel in (first,5), (second,3): x = layers.MaxPooling2D()(conv_bn(x, filters, kernel, padding='valid'))
+    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
+    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name=name)
+
 @register
 def quick() -> keras.Model:
-    "Two convolutions without borders and a wide dense layer, for a good network within seconds"
-    x = image = keras.Input((28,28,1))
-    for filters,kernel in (24,5), (32,3): x = layers.MaxPooling2D()(conv_bn(x, filters, kernel, padding='valid'))
-    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
-    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name='quick')
+    "A good network within seconds"
+    return wide_dense('quick', 16, 32)
 
 # %% ../nbs/01_model.ipynb #d8de343a
 def layer_macs(
@@ -160,7 +169,7 @@ def stages(
     name, size, before = found[-1]
     return [*found[:-1], (name, size, before + work)]
 
-# %% ../nbs/01_model.ipynb #27c4b223
+# %% ../nbs/01_model.ipynb #200c7ef6
 def draw_network(
     ax,  # matplotlib axes
     model:keras.Model,  # any network here
@@ -171,10 +180,10 @@ def draw_network(
     for name,(side,channels),work in stages(model):
         width = 1.2*math.sqrt(min(channels, 300))
         ax.add_patch(Rectangle((at, -side/2), width, side, facecolor='C0' if name != 'image' else '0.8', alpha=.75))
-        ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=8)
-        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=8, color='C1')
+        ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=7)
+        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=7, color='C1')
         at += width + 8
-    ax.set(xlim=(-4, 95), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
+    ax.set(xlim=(-4, 128), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
     ax.axis('off')
 
 # %% ../nbs/01_model.ipynb #7f00e562

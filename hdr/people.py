@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['hostile', 'files', 'others', 'lookalikes', 'shifted', 'tight', 'small_on_canvas', 'enlarged', 'shadowed', 'ruled',
-           'fine', 'load_set', 'load_sets', 'recognise', 'rate', 'confidence', 'calibration_error', 'corruption_errors']
+           'fine', 'load_set', 'load_sets', 'recognise', 'rate', 'confidence', 'calibration_error', 'corruption_errors',
+           'by_steps']
 
-# %% ../nbs/11_people.ipynb #a5ede116
+# %% ../nbs/11_people.ipynb #44efba37
 import os
 from pathlib import Path
 import cv2, numpy as np, pandas as pd
 from .data import load_mnist, results_dir, save_figure, show_digits, write_atomic
-from .recognize import Recognizer, crop, columns
+from .recognize import Recognizer, crop, ink, look, read_image, side, to_mnist
 from .results import wilson
 
 # %% ../nbs/11_people.ipynb #e5c23fe4
@@ -121,3 +122,13 @@ def corruption_errors(
     def error(path):
         with np.load(path) as z: return float((rec.predict_proba(z['x']).argmax(1) != z['y']).mean())
     return {p.stem: error(p) for p in sorted(Path(folder).glob('*.npz')) if p.stem != 'identity'}
+
+# %% ../nbs/11_people.ipynb #803583f9
+def by_steps(
+    grey:np.ndarray,  # (h,w) uint8
+) -> dict:  # step -> (28,28) uint8: the picture after all steps up to this one
+    "A picture behind more and more of the normaliser"
+    squeezed = cv2.resize(grey, (28,28), interpolation=cv2.INTER_AREA)
+    written, seen = ink(grey), look(grey)
+    return {'squeezed': squeezed, 'polarity': 255-squeezed if seen.light > .5 else squeezed, 'paper': np.round(255*cv2.resize(written, (28,28), interpolation=cv2.INTER_AREA)).astype(np.uint8),
+        'box': to_mnist(written, pen=False), 'marks': to_mnist(seen.kept, pen=False), 'pen': seen.x}

@@ -7,7 +7,7 @@ __all__ = ['pixel_limit', 'pen_range', 'pen_aims', 'columns', 'lone', 'side', 'W
            'weights', 'Runtime', 'Network', 'ImageError', 'shrink', 'from_array', 'on_paper', 'read_image', 'decode',
            'without_margins', 'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark',
            'belongs', 'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist',
-           'Look', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
+           'Look', 'chosen_marks', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
 
 # %% ../nbs/04_recognize.ipynb #819c4590
 import hashlib, io, json, os, struct, warnings
@@ -302,13 +302,13 @@ def parts_of_digit(
         if not more: return parts
         parts, left = parts + more, [i for i in left if i not in more]
 
-# %% ../nbs/04_recognize.ipynb #e1267df9
+# %% ../nbs/04_recognize.ipynb #577066f7
 def crop(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32; empty where there is no ink
     "As large as the ink"
     mask = a > .12
-    return a[np.ix_(*(slice_of(mask.any(k)) for k in (1, 0)))] if mask.any() else a[:0,:0]
+    return a[np.ix_(*(slice_of(np.atleast_1d(mask.any(k))) for k in (1, 0)))] if mask.any() else a[:0,:0]
 
 def slice_of(
     used:np.ndarray,  # (n,) bool
@@ -388,11 +388,21 @@ class Look:
     main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
     kept_share:float  # share of all ink that was kept
 
-# %% ../nbs/04_recognize.ipynb #e3e287d8
+# %% ../nbs/04_recognize.ipynb #76e9b519
+def chosen_marks(
+    m:Marks,  # at least one
+    which:str='digit',  # 'main': only the main mark; 'digit': with what belongs to it; 'all': all but dust
+) -> list[int]:  # indices, the main mark first
+    "Which marks to take for the digit"
+    main = main_mark(m)
+    if which == 'main': return [main]
+    if which == 'digit': return parts_of_digit(m)
+    return [main, *(int(i) for i in np.nonzero(m.ink > .02*m.ink[main])[0] if i != main)]
+
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
-    marks:str='digit',  # 'main': only the main mark; 'digit': with what belongs to it; 'all': all but dust
+    marks:str='digit',  # as for `chosen_marks`
     window:int=0,  # as for `paper`
 ) -> Look:
     "From grey pixels to MNIST's form"
@@ -403,8 +413,7 @@ def look(
     a = without_rules(raw)
     m = find_marks(a)
     if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 1., 1.)
-    main = main_mark(m)
-    parts = dict(main=lambda: [main], digit=lambda: parts_of_digit(m), all=lambda: [main, *(i for i in np.nonzero(m.ink > .02*m.ink[main])[0] if i != main)])[marks]()
+    parts = chosen_marks(m, marks)
     mine = np.isin(m.labels, np.array(parts)+1)
     kept = a*(cv2.dilate(mine.astype(np.uint8), np.ones((3,3), np.uint8)) > 0)*(mine | (m.labels == 0))
     x, width = _to_mnist(kept)
@@ -447,7 +456,7 @@ def gather(
         return files
     return list(sources) if isinstance(sources, (list, tuple)) or (isinstance(sources, np.ndarray) and sources.ndim == 4) else [sources]
 
-# %% ../nbs/04_recognize.ipynb #f0a98924
+# %% ../nbs/04_recognize.ipynb #26ee5a18
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
@@ -550,7 +559,7 @@ def others(
 ) -> list[Look]:  # other looks at the same picture
     "Other ways to see a picture: without what was put together, with all there is, with strokes as wide as the picture, and with the other polarity where that was a close call"
     dark, widest = seen.light > .5, 2*max(seen.grey.shape)
-    tries = ([dict(dark=dark, marks='main')] if .6 < seen.main < 1 else []) + ([dict(dark=dark, marks='all')] if seen.kept_share < .95 else [])
+    tries:list[dict[str, Any]] = ([dict(dark=dark, marks='main')] if .6 < seen.main < 1 else []) + ([dict(dark=dark, marks='all')] if seen.kept_share < .95 else [])
     tries += [dict(dark=dark, window=widest)] + ([dict(dark=not dark), dict(dark=not dark, window=widest)] if .3 < seen.light < .7 else [])
     return [look(seen.grey, **how) for how in tries]
 

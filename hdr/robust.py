@@ -22,7 +22,7 @@ from .recognize import Recognizer, Runtime, centred, crop, resized, sharpened, t
 from .ship import kinds, make_card, smallest, to_litert
 from .train import Recipe, fingerprint, fit, load_trained, parts, recipes, record, run_name, score, trail, trained_path
 
-# %% ../nbs/10_robust.ipynb #ff241598
+# %% ../nbs/10_robust.ipynb #ccd21406
 def canvas(
     digit:np.ndarray,  # (28,28) uint8
 ) -> np.ndarray:  # (h,w) uint8: four times as large, with room to draw around
@@ -44,9 +44,10 @@ def stroke(
     width:int,  # pixels
 ):
     "A straight stroke"
-    cv2.line(a, *(tuple(int(round(v)) for v in p) for p in (start, end)), 255, int(width), cv2.LINE_AA)
+    (x0, y0), (x1, y1) = (map(int, np.round(p)) for p in (start, end))
+    cv2.line(a, (x0, y0), (x1, y1), 255, width, cv2.LINE_AA)
 
-# %% ../nbs/10_robust.ipynb #ad7975fb
+# %% ../nbs/10_robust.ipynb #18ee6b6d
 def flagged(
     digit:np.ndarray,  # (28,28) uint8, a 1
     rng:np.random.Generator,  # of the angle, the length and the foot
@@ -54,7 +55,7 @@ def flagged(
     "A 1 with an upstroke, one in three with a foot"
     a = canvas(digit)
     columns, rows, height = extent(a)
-    top, bottom, width = rows.min(), rows.max(), rng.integers(6, 13)
+    top, bottom, width = rows.min(), rows.max(), int(rng.integers(6, 13))
     x, angle, length = columns[rows <= top+6].mean(), np.deg2rad(rng.uniform(28, 56)), height*rng.uniform(.2, .6)
     stroke(a, (x, top+width/2), (x - length*np.sin(angle), top + length*np.cos(angle)), width)
     if rng.random() < .33:
@@ -71,7 +72,7 @@ def crossed(
     columns, rows, height = extent(a)
     y = rows.min() + height*rng.uniform(.4, .6)
     x, half, tilt = columns[np.abs(rows-y) < 4], np.ptp(columns)*rng.uniform(.2, .42), rng.uniform(-6, 6)
-    if len(x): stroke(a, (x.mean()-half, y+tilt), (x.mean()+half, y-tilt), rng.integers(6, 12))
+    if len(x): stroke(a, (x.mean()-half, y+tilt), (x.mean()+half, y-tilt), int(rng.integers(6, 12)))
     return to_mnist(a/np.float32(255))
 
 def stretched(
@@ -142,7 +143,7 @@ def texture(rng):
     n = rng.normal(0, 1, (int(rng.integers(6, 40)),)*2).astype(np.float32)
     return np.clip(cv2.resize(n, (120,120), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))*rng.uniform(.5, 2) - rng.uniform(-.3, 1), 0, 1)
 
-# %% ../nbs/10_robust.ipynb #fd903311
+# %% ../nbs/10_robust.ipynb #c0b07aee
 def pair(
     rng:np.random.Generator,  # of which digits and where
     x:np.ndarray,  # (n,28,28) uint8, digits
@@ -184,7 +185,8 @@ def negatives(
     seed:int=0,  # of all that is random
 ) -> np.ndarray:  # (n,28,28) uint8, in MNIST's form
     "Things that are no digits"
-    rng, cuttable, out = np.random.default_rng(seed), x[y != 1], []
+    rng, cuttable = np.random.default_rng(seed), x[y != 1]
+    out:list[np.ndarray] = []
     makers, share = (printed, written, scribble, shape, texture, word), np.array([.2,.22,.1,.06,.05,.03,.18,.16])
     while len(out) < n:
         k = rng.choice(8, p=share)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import hdr, notebook, python
 
-@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'submit --help', '--version'])
+@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'classify --help', 'submit --help', '--version'])
 def test_help_imports_nothing_heavy(line):
     done = python('''import sys
 from hdr.cli import main

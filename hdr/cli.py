@@ -7,8 +7,8 @@ __all__ = ['commands', 'raw', 'overview', 'pipeline', 'several', 'option', 'comm
            'RunError', 'said', 'main', 'data', 'backend', 'info', 'chosen', 'value', 'assigned', 'hint', 'listed',
            'own_kernel', 'tidy', 'nameless', 'Gate', 'minutes', 'heading', 'play', 'keep', 'execute', 'last_time',
            'time_left', 'new_job', 'old_job', 'carry_out', 'run', 'store', 'train', 'bench', 'silent', 'pictures',
-           'written_as', 'classify', 'draw', 'submit', 'table_shape', 'output_folder', 'in_turn', 'read', 'told',
-           'test_notebook', 'Count', 'test', 'from_root']
+           'written_as', 'classify', 'draw', 'submit', 'table_shape', 'output_folder', 'quietly', 'in_turn', 'read',
+           'told', 'test_notebook', 'Count', 'test', 'from_root']
 
 # %% ../nbs/09_cli.ipynb #939b8d85
 import argparse, ast, difflib, json, os, re, subprocess, sys, tempfile, time
@@ -640,20 +640,27 @@ def output_folder(
         with tempfile.TemporaryFile(dir=out): return Path(out)
     except OSError as e: raise UsageError(f'{out}: results can\'t be written there: {(e.strerror or str(e)).lower()}') from None
 
-# %% ../nbs/09_cli.ipynb #dc7d8766
+# %% ../nbs/09_cli.ipynb #4fb2d4b7
+def quietly(
+    *work,  # the arguments of `hdr.read.convert`
+) -> tuple[bytes, str]:  # what it returns
+    "Read a file without a library's greetings"
+    with silent():
+        from hdr.read import convert
+        return convert(*work)
+
 def in_turn(
     work:list[tuple],  # a file first, then the other arguments of `hdr.read.convert`
     jobs:int=1,  # processes
 ):  # yields (file, content, words), or (file, None, what was wrong), in the order of `work`
     "Read files, a few at a time where there are several processes"
-    from hdr.read import convert
     def outcome(file, get):
         try: return file, *get()
         except Exception as e: return file, None, said(e)
-    if jobs == 1: yield from (outcome(w[0], lambda: convert(*w)) for w in work); return
+    if jobs == 1: yield from (outcome(w[0], lambda: quietly(*w)) for w in work); return
     from concurrent.futures import ProcessPoolExecutor
     with ProcessPoolExecutor(jobs) as pool:
-        futures = [pool.submit(convert, *w) for w in work]
+        futures = [pool.submit(quietly, *w) for w in work]
         try: yield from (outcome(w[0], f.result) for w,f in zip(work, futures))
         finally: pool.shutdown(wait=True, cancel_futures=True)
 

@@ -250,7 +250,7 @@ def zoomed(
     size = tuple(max(1, round(n*factor)) for n in a.shape[::-1])
     return a if factor == 1 else cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
 
-# %% ../nbs/05_read.ipynb #37c0503c
+# %% ../nbs/05_read.ipynb #de26bef2
 def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
 ) -> bool:  # False: light ink on dark ground, as on a blackboard
@@ -280,7 +280,8 @@ def page_ink(
     noise = 1.5*float(np.median(some))
     strong = some[some > max(.06, 4*noise)]
     top = float(np.percentile(strong, 85)) if len(strong) > 10 else 1.
-    return (out/np.float32(max(top, .12))).clip(0, 1)
+    faint = min(.15, 3*noise/max(top, .12))  # paper is not quite even
+    return ((out/np.float32(max(top, .12))-np.float32(faint))/np.float32(.97-faint)).clip(0, 1)
 
 # %% ../nbs/05_read.ipynb #7bb3b89e
 def strokes(

@@ -7,11 +7,11 @@ __all__ = ['pixel_limit', 'pen_range', 'pen_aims', 'columns', 'lone', 'side', 'W
            'weights', 'Runtime', 'Network', 'ImageError', 'shrink', 'from_array', 'on_paper', 'read_image', 'decode',
            'without_margins', 'light_share', 'paper', 'ink', 'without_rules', 'Marks', 'find_marks', 'main_mark',
            'belongs', 'parts_of_digit', 'crop', 'slice_of', 'resized', 'pen_width', 'fit_pen', 'centred', 'to_mnist',
-           'Look', 'chosen_marks', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'draw_look']
+           'Look', 'chosen_marks', 'look', 'odd', 'sharpened', 'gather', 'Recognizer', 'others', 'whole', 'draw_look']
 
-# %% ../nbs/04_recognize.ipynb #819c4590
+# %% ../nbs/04_recognize.ipynb #0b4e396e
 import hashlib, io, json, os, struct, warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -456,7 +456,7 @@ def gather(
         return files
     return list(sources) if isinstance(sources, (list, tuple)) or (isinstance(sources, np.ndarray) and sources.ndim == 4) else [sources]
 
-# %% ../nbs/04_recognize.ipynb #26ee5a18
+# %% ../nbs/04_recognize.ipynb #6fac32c6
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
@@ -557,11 +557,19 @@ side = 512  # pixels: larger pictures are read smaller; a digit needs no more
 def others(
     seen:Look,  # the first look
 ) -> list[Look]:  # other looks at the same picture
-    "Other ways to see a picture: without what was put together, with all there is, with strokes as wide as the picture, and with the other polarity where that was a close call"
+    "Other ways to see a picture: as a whole where there are several marks, without what was put together, with all there is, with strokes as wide as the picture, and with the other polarity where that was a close call"
     dark, widest = seen.light > .5, 2*max(seen.grey.shape)
     tries:list[dict[str, Any]] = ([dict(dark=dark, marks='main')] if .6 < seen.main < 1 else []) + ([dict(dark=dark, marks='all')] if seen.kept_share < .95 else [])
     tries += [dict(dark=dark, window=widest)] + ([dict(dark=not dark), dict(dark=not dark, window=widest)] if .3 < seen.light < .7 else [])
-    return [look(seen.grey, **how) for how in tries]
+    return ([whole(seen)] if seen.kept_share < 1 or seen.main < 1 else []) + [look(seen.grey, **how) for how in tries]
+
+def whole(
+    seen:Look,  # the first look
+) -> Look:
+    "The picture as it came, its digit in the middle: all of it in 28x28, light ink, full contrast; neighbours and paper are left to the network"
+    grey = cv2.resize(255-seen.grey if seen.light > .5 else seen.grey, (28,28), interpolation=cv2.INTER_AREA)
+    low, high = np.percentile(grey, (5, 99))
+    return replace(seen, x=np.clip((grey - low)*(255/max(high - low, 1)), 0, 255).astype(np.uint8), notes=[*seen.notes, 'read as a whole'])
 
 def draw_look(
     seen:Look,  # what was seen

@@ -717,7 +717,7 @@ def turned(
     m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
     return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
 
-# %% ../nbs/05_read.ipynb #b1a6a872
+# %% ../nbs/05_read.ipynb #a9b5bf86
 def quarter_turns(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
@@ -738,13 +738,13 @@ def quarter_turns(
     best = int(total.argmax())
     return best if len(b) and np.median(worth[best]) > -.3 and total[best] > total[0]+doubt else 0
 
-# %% ../nbs/05_read.ipynb #9891a86a
+# %% ../nbs/05_read.ipynb #589a8d43
 def upright(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
 ) -> tuple[int, float]:  # quarter turns counter-clockwise, and then degrees
     "How to turn a page: seen in a small picture, since that is enough; one line of writing does not show that it is askew"
-    a = zoomed(ink, min(1., (few_pixels/ink.size)**.5))
+    a = well_sized(zoomed(ink, min(1., (few_pixels/ink.size)**.5)))[0]
     k = quarter_turns(a, model)
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.

@@ -717,7 +717,7 @@ def turned(
     m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
     return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
 
-# %% ../nbs/05_read.ipynb #a9b5bf86
+# %% ../nbs/05_read.ipynb #b1a6a872
 def quarter_turns(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights

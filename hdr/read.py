@@ -536,7 +536,7 @@ def trimmed(
     box = [int(v) for v in (x0+xs[0], y0+ys[0], x0+xs[-1]+1, y0+ys[-1]+1)]
     return Piece(box, own[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1], int(mark))
 
-# %% ../nbs/05_read.ipynb #f35c076a
+# %% ../nbs/05_read.ipynb #2b29203e
 def merged(
     parts:list[Piece],  # neighbours
 ) -> tuple[np.ndarray, list[int]]:  # ink, box
@@ -553,7 +553,7 @@ def merged(
 def segments(
     parts:list[Piece],  # of a line, from left to right
     size:float,  # its height
-    most:int=7,  # pieces in a digit
+    most:int=10,  # pieces in a digit
     widest:float=1.5,  # digit, in heights of the line
     gap:float=.3,  # within a digit
 ) -> list[tuple[int,int]]:  # (i,j): pieces i to j-1

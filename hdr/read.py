@@ -536,7 +536,7 @@ def trimmed(
     box = [int(v) for v in (x0+xs[0], y0+ys[0], x0+xs[-1]+1, y0+ys[-1]+1)]
     return Piece(box, own[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1], int(mark))
 
-# %% ../nbs/05_read.ipynb #f35c076a
+# %% ../nbs/05_read.ipynb #2b29203e
 def merged(
     parts:list[Piece],  # neighbours
 ) -> tuple[np.ndarray, list[int]]:  # ink, box
@@ -553,7 +553,7 @@ def merged(
 def segments(
     parts:list[Piece],  # of a line, from left to right
     size:float,  # its height
-    most:int=7,  # pieces in a digit
+    most:int=10,  # pieces in a digit
     widest:float=1.5,  # digit, in heights of the line
     gap:float=.3,  # within a digit
 ) -> list[tuple[int,int]]:  # (i,j): pieces i to j-1
@@ -738,13 +738,13 @@ def quarter_turns(
     best = int(total.argmax())
     return best if len(b) and np.median(worth[best]) > -.3 and total[best] > total[0]+doubt else 0
 
-# %% ../nbs/05_read.ipynb #9891a86a
+# %% ../nbs/05_read.ipynb #589a8d43
 def upright(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
 ) -> tuple[int, float]:  # quarter turns counter-clockwise, and then degrees
     "How to turn a page: seen in a small picture, since that is enough; one line of writing does not show that it is askew"
-    a = zoomed(ink, min(1., (few_pixels/ink.size)**.5))
+    a = well_sized(zoomed(ink, min(1., (few_pixels/ink.size)**.5)))[0]
     k = quarter_turns(a, model)
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.

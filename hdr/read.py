@@ -644,7 +644,7 @@ def finish(
     path = best_path(len(d.parts), d.runs, worth, leave)
     return line_of([read_mark(d, p, k, threshold) for k in path], d.size)
 
-# %% ../nbs/05_read.ipynb #a37bb2c4
+# %% ../nbs/05_read.ipynb #9a89087e
 def read_mark(
     d:Draft,
     p:np.ndarray,  # (runs,11)
@@ -668,10 +668,11 @@ def line_of(
     text, last = '', None
     for f in found:
         if isinstance(f, Digit):
-            text += ' '*bool(gap.get(id(f))) + ('?' if f.rejected else str(f.digit))
+            if gap.get(id(f)): text = text.rstrip('.,-') + ' '  # a separator stands between digits; at the end of a field it is a speck
+            text += '?' if f.rejected else str(f.digit)
             last = f.box
         elif last and text[-1] not in '.,-': text += separator(f, last)
-    return Line(text, digits)
+    return Line(text.rstrip('.,-'), digits)
 
 # %% ../nbs/05_read.ipynb #e8da5eb5
 @lru_cache

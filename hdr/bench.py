@@ -113,7 +113,7 @@ def in_turns(
     "Measure rivals alternately, after one turn that does not count"
     return pd.DataFrame([{n: f() for n,f in rivals.items()} for _ in range(rounds+1)][1:])
 
-# %% ../nbs/08_bench.ipynb #b5f62567
+# %% ../nbs/08_bench.ipynb #87459e35
 def photograph(
     path:Path,  # a JPEG to write
     digit:np.ndarray,  # (28,28) uint8
@@ -145,7 +145,7 @@ def bench_recognize(
         Image.fromarray(255-x[0]).resize((90,90)).save(one := Path(folder)/'one.png')
         photograph(big := Path(folder)/'photograph.jpg', x[0])
         rec, small = Recognizer(), Network('small')
-        start = in_turns(dict(ours=lambda: process(sys.executable, '-m', 'hdr.cli', 'classify', one), rival=lambda: process(sys.executable, '-c', 'import tensorflow')), rounds)
+        start = in_turns(dict(ours=lambda: process(Path(sys.executable).with_name('hdr'), 'classify', one), rival=lambda: process(sys.executable, '-c', 'import tensorflow')), rounds)
         alone = in_turns(dict(ours=lambda: seconds_of(lambda: [rec.predict_proba(x[:1]) for _ in range(100)])/100, rival=lambda: seconds_of(lambda: starting.predict(floats[:1], verbose=0))), rounds)
         photo = in_turns(dict(ours=lambda: seconds_of(lambda: rec.classify(big))), rounds)
         many = in_turns(dict(ours=lambda: len(x)/seconds_of(lambda: small.predict_proba(x)), reader=lambda: len(x)/seconds_of(lambda: rec.predict_proba(x)),

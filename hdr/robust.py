@@ -8,10 +8,11 @@ __all__ = ['glyphs', 'letters', 'pens', 'canvas', 'extent', 'stroke', 'flagged',
            'reader', 'mixture', 'train_reader', 'digits_only', 'best_temperature', 'threshold_for', 'ship_reader',
            'confidences']
 
-# %% ../nbs/10_robust.ipynb #be152cfb
+# %% ../nbs/10_robust.ipynb #2add77ad
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import json, string
+from functools import cache
 from pathlib import Path
 import cv2, numpy as np, pandas as pd, keras
 from keras import layers
@@ -82,11 +83,12 @@ def stretched(
     "As programs do that fill a square and forget the proportions"
     return centred(cv2.resize(crop(digit/np.float32(255)), (20,20), interpolation=cv2.INTER_CUBIC).clip(0, 1))
 
-# %% ../nbs/10_robust.ipynb #dd9f3253
+# %% ../nbs/10_robust.ipynb #509ffcfb
 glyphs = [c for c in string.ascii_letters + '&%#@+=*<>$~' if c not in 'oOlIiZzSsBbgqDQjJrtf']
 letters = [c for c in glyphs if c.isalpha()]
 pens = [getattr(cv2, f'FONT_HERSHEY_{n}') for n in ('SIMPLEX', 'PLAIN', 'DUPLEX', 'COMPLEX', 'SCRIPT_SIMPLEX', 'SCRIPT_COMPLEX')]
 
+@cache
 def fonts() -> list[Path]:  # files
     "The fonts that come with matplotlib, without those of symbols"
     import matplotlib

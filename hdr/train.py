@@ -47,7 +47,7 @@ class Recipe:
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #41925d5d
+# %% ../nbs/02_train.ipynb #e53238a9
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
 _ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
@@ -59,8 +59,7 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     quick=Recipe('quick', epochs=2, batch=256, learning_rate=1.4e-2, options=dict(weight_decay=.02), schedule='one_cycle'),
     tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2, augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
     small=_ours,
-    base=Recipe('base', epochs=8, learning_rate=4e-3, options=dict(weight_decay=.02), schedule='one_cycle',
-        augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10), label_smoothing=.05),
+    base=replace(_ours, model='base', epochs=18),
 )
 
 # %% ../nbs/02_train.ipynb #a2331170

@@ -419,12 +419,13 @@ def normalize(
     "Bytes to the floats a network wants, with a channel axis"
     return (x.astype(np.float32) / 255)[..., None]
 
-# %% ../nbs/00_data.ipynb #9fabbdd2
+# %% ../nbs/00_data.ipynb #9e94d397
 def one_hot(
     y:np.ndarray,  # (n,) labels, 0..9
-) -> np.ndarray:  # (n,10) float32, a single 1 in each row
+    classes:int=10,
+) -> np.ndarray:  # (n,classes) float32, a single 1 in each row
     "A label as a row of probabilities: certain, for one class"
-    return np.eye(10, dtype=np.float32)[y]
+    return np.eye(classes, dtype=np.float32)[y]
 
 # %% ../nbs/00_data.ipynb #1ee455ef
 def stratified_split(

@@ -5,10 +5,9 @@
 # %% auto #0
 __all__ = ['glyphs', 'letters', 'pens', 'canvas', 'extent', 'stroke', 'flagged', 'crossed', 'stretched', 'fonts', 'bent',
            'printed', 'written', 'word', 'scribble', 'shape', 'texture', 'pair', 'fragment', 'is_bar', 'negatives',
-           'reader', 'mixture', 'train_reader', 'digits_only', 'best_temperature', 'threshold_for', 'ship_reader',
-           'confidences']
+           'reader', 'mixture', 'best_temperature', 'threshold_for', 'ship_reader', 'confidences']
 
-# %% ../nbs/10_robust.ipynb #2add77ad
+# %% ../nbs/10_robust.ipynb #7a6a59a4
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import json, string
@@ -17,11 +16,11 @@ from pathlib import Path
 import cv2, numpy as np, pandas as pd, keras
 from keras import layers
 from PIL import Image, ImageDraw, ImageFont
-from .data import normalize, peak_memory, results_dir, show_digits, write_atomic, cache_dir
-from .model import conv_bn, cost, register
+from .data import normalize, results_dir, show_digits, write_atomic
+from .model import conv_bn, register
 from .recognize import Recognizer, Runtime, centred, crop, resized, sharpened, to_mnist, weights_dir
 from .ship import kinds, make_card, smallest, to_litert
-from .train import Recipe, fingerprint, fit, load_trained, parts, recipes, record, run_name, score, trail, trained_path
+from .train import Recipe, load_trained, mixtures, parts, recipes, run_name, score, train
 
 # %% ../nbs/10_robust.ipynb #ccd21406
 def canvas(
@@ -197,7 +196,7 @@ def negatives(
         if a.any() and not is_bar(a): out.append(a)
     return np.stack(out)
 
-# %% ../nbs/10_robust.ipynb #3935f811
+# %% ../nbs/10_robust.ipynb #03c12b45
 @register
 def reader() -> keras.Model:
     "Ten digits, and an eleventh answer for what is none"
@@ -225,33 +224,7 @@ def mixture(
     none = negatives(x, y, len(x)//4, seed)
     return np.concatenate([*images, none]), np.concatenate([*labels, np.full(len(none), 10, y.dtype)])
 
-# %% ../nbs/10_robust.ipynb #8a848028
-def train_reader(
-    seed:int=1,  # of the run
-    epochs:int=0,  # 0: as many as the recipe says
-    out:Path|str='',  # the results folder
-    images:int=0,  # of the training part, the first so many; 0: all
-) -> dict:  # the row of runs.csv
-    "Train the reader from its last checkpoint on, and record the run: its accuracy is that of the ten digits on MNIST's own images"
-    recipe, run, out = recipes['reader'], run_name('reader', seed, epochs, images), results_dir(out)
-    about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
-    checkpoint = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
-    for folder in checkpoint.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
-    eleven = np.eye(11, dtype=np.float32)
-    sets = [part for x,y in (mixture(*data['train']), data['validation']) for part in (normalize(x), eleven[y])]
-    with peak_memory() as memory: net, history = fit(recipe, tuple(sets), seed, epochs, checkpoint)
-    write_atomic(trained_path(run), net.save)
-    row = dict(run=run, recipe='reader', model='reader', epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
-        train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], note='with styles and negatives made from the training images', **about, **cost(net))
-    row = record(row, lambda x: digits_only(net.predict(normalize(x), batch_size=500, verbose=0)), data, history, out)
-    checkpoint.unlink()
-    return row
-
-def digits_only(
-    p:np.ndarray,  # (n,11) probabilities, the last is 'no digit'
-) -> np.ndarray:  # (n,10), rows sum to 1
-    "What it is, given that it is a digit"
-    return p[:,:10]/np.maximum(p[:,:10].sum(1, keepdims=True), 1e-9)
+mixtures['reader'] = mixture
 
 # %% ../nbs/10_robust.ipynb #836f2dda
 def best_temperature(

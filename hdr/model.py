@@ -60,18 +60,20 @@ def keras_example() -> keras.Model:
         conv(32), layers.MaxPooling2D(), conv(64), layers.MaxPooling2D(),
         layers.Flatten(), layers.Dropout(.5), layers.Dense(10, activation='softmax')], name='keras_example')
 
-# %% ../nbs/01_model.ipynb #d4151eb1
+# %% ../nbs/01_model.ipynb #e7839147
 def conv_bn(
     x,  # (n,h,w,c) tensor
     filters:int,  # channels out
-    kernel:int=3,  # side of the square filter
+    kernel:int|tuple=3,  # side of the square filter, or its height and width
+    strides:int=1,  # 2 halves height and width
     pool:bool=False,  # of each 2x2 places keep the strongest
     padding:str='same',  # 'valid' drops places where the filter would stick out
-):  # (n,h,w,filters) tensor, half as high and wide with `pool`
+    momentum:float=.9,  # of the running mean and variance
+):  # (n,h/strides,w/strides,filters) tensor, half as high and wide with `pool`
     "Convolution, perhaps pooling, batch normalisation, rectifier: the brick of all that follow"
-    x = layers.Conv2D(filters, kernel, padding=padding, use_bias=False)(x)
+    x = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=False)(x)
     if pool: x = layers.MaxPooling2D()(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=.9)(x))
+    return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
 # %% ../nbs/01_model.ipynb #9f38f8da
 def stacked(

@@ -400,7 +400,7 @@ def train_classic(
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #f2e2b77e
+# %% ../nbs/02_train.ipynb #985fe3d6
 ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n in ('base', 'small') for s in range(1, 6)])  # name -> runs that are asked
 
 def ask_all(
@@ -416,7 +416,7 @@ def record_ensemble(
 ) -> dict:  # the row of runs.csv
     "Measure the trained networks of recorded runs together, and record that; others than the recorded ones are a `ValueError`"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
-    nets, runs = [load_trained(m) for m in members], pd.read_csv(out/'runs.csv', keep_default_na=False).set_index('run').loc[members]
+    nets, runs = [load_trained(m) for m in members], pd.read_csv(out/'runs.csv').set_index('run').loc[members]
     for m,net in zip(members, nets):
         if np.abs(ask_all([net], data['test'][0][:200]) - np.load(out/f'predictions_{m}.npz')['probabilities'][:200]).max() > .01:
             raise ValueError(f'{m}: the trained network on this machine is not the one in {out}; `hdr train` makes it again')

@@ -61,18 +61,19 @@ def keras_example() -> keras.Model:
         conv(32), layers.MaxPooling2D(), conv(64), layers.MaxPooling2D(),
         layers.Flatten(), layers.Dropout(.5), layers.Dense(10, activation='softmax')], name='keras_example')
 
-# %% ../nbs/01_model.ipynb #5ea4e03f
+# %% ../nbs/01_model.ipynb #2db7c7de
 def conv_bn(
     x,  # (n,h,w,c) tensor
     filters:int,  # channels out
-    kernel:int=3,  # side of the square filter
+    kernel:int|tuple=3,  # side of the square filter, or its height and width
     strides:int=1,  # 2 halves height and width
     relu:bool=True,  # rectify at the end
     padding:str='same',  # 'valid' drops places where the filter would stick out
+    momentum:float=.9,  # of the running mean and variance
 ):  # (n,h/strides,w/strides,filters) tensor
     "Convolution, batch normalisation, rectifier: the brick of all that follow"
     x = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=.9)(x)
+    x = layers.BatchNormalization(momentum=momentum)(x)
     return layers.ReLU()(x) if relu else x
 
 # %% ../nbs/01_model.ipynb #2e445c8e

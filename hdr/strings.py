@@ -6,14 +6,15 @@
 __all__ = ['widths', 'Hand', 'some_hand', 'Mark', 'digit_mark', 'sign_mark', 'other_mark', 'Supply', 'supply', 'some_digits',
            'some_marks', 'some_gaps', 'some_texture', 'waves', 'penned', 'ruled', 'intruded', 'seen', 'warped',
            'sample_strip', 'sample_strips', 'as_text', 'string_net', 'string_batches', 'half_width', 'exact',
-           'fit_strings', 'string_epoch', 'of_single_digits', 'train_strings', 'ship_strings']
+           'fit_strings', 'string_epoch', 'of_single_digits', 'telling', 'train_strings', 'ship_strings']
 
-# %% ../nbs/12_strings.ipynb #fc24b005
+# %% ../nbs/12_strings.ipynb #ddf41070
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import json, time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 import cv2, numpy as np, pandas as pd, keras
 from keras import layers
@@ -51,7 +52,7 @@ class Mark:
     top:float  # pixels below the top of the line
     says:int  # place in the alphabet, from 1; 0: nothing
 
-# %% ../nbs/12_strings.ipynb #a006a068
+# %% ../nbs/12_strings.ipynb #915288a9
 def digit_mark(
     x:np.ndarray,  # (28,28) uint8
     digit:int,
@@ -69,14 +70,14 @@ def sign_mark(
     rng:np.random.Generator,
 ) -> Mark:
     "A dot, comma or dash as a pen makes it"
-    length, lean, low, high, thick = dict(zip('.,-', [((.02,.06), (0,3), .8, 1, .16), ((.18,.38), (.4,1.2), .78, .95, .11), ((.25,.8), (3,3.3), .35, .65, .1)]))[sign]
-    lean, thick = rng.uniform(*lean), h.tall*thick*rng.uniform(.6, 1.4)
-    way = h.tall*rng.uniform(*length)*np.array([-np.cos(lean), np.sin(lean)])
+    lengths, leans, tops, thick = {'.': ((.02,.06), (0,3), (.8,1), .16), ',': ((.18,.38), (.4,1.2), (.78,.95), .11), '-': ((.25,.8), (3,3.3), (.35,.65), .1)}[sign]
+    lean, thick = rng.uniform(*leans), h.tall*thick*rng.uniform(.6, 1.4)
+    way = h.tall*rng.uniform(*lengths)*np.array([-np.cos(lean), np.sin(lean)])
     a, n = np.zeros((round(2*h.tall),)*2, np.uint8), h.tall
     p, q = (tuple(int(16*v) for v in n+s*way/2) for s in (-1, 1))
     cv2.line(a, p, q, 255, max(2, round(thick)), cv2.LINE_AA, 4)
     ys, xs = (np.flatnonzero(a.max(k) > 50) for k in (1, 0))
-    return Mark(a[ys[0]:ys[-1]+1,xs[0]:xs[-1]+1].astype(np.float32)/255, h.tall*rng.uniform(low, high), 1+alphabet.index(sign))
+    return Mark(a[ys[0]:ys[-1]+1,xs[0]:xs[-1]+1].astype(np.float32)/255, h.tall*rng.uniform(*tops), 1+alphabet.index(sign))
 
 def other_mark(
     x:np.ndarray,  # (28,28) uint8, a letter or a scribble
@@ -265,7 +266,7 @@ def sample_strip(
     if rng.random() < .12: intruded(a, (s.others if rng.random() < .5 else s.x)[rng.integers(len(s.others))], rng)
     return seen(1-(1-a)*(1-some_texture(w, rng)), rng), [m.says for m in marks if m.says]
 
-# %% ../nbs/12_strings.ipynb #88f3488a
+# %% ../nbs/12_strings.ipynb #09554765
 def sample_strips(
     s:Supply,
     n:int,  # strips
@@ -273,7 +274,8 @@ def sample_strips(
     longest:int=24,  # text
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:  # width -> (m,line_height,width) uint8; (m,longest) places in the alphabet, then zeros
     "Many strips, those of one width together"
-    rng, out, made = np.random.default_rng(seed), {w: ([], []) for w in widths}, 0
+    rng, made = np.random.default_rng(seed), 0
+    out:dict[int, tuple[list, list]] = {w: ([], []) for w in widths}
     while made < n:
         if (one := sample_strip(s, rng)) and len(one[1]) <= longest:
             out[one[0].shape[1]][0].append(one[0])
@@ -287,18 +289,18 @@ def as_text(
     "What it says"
     return ''.join(alphabet[k-1] for k in places if k)
 
-# %% ../nbs/12_strings.ipynb #a86e7f98
+# %% ../nbs/12_strings.ipynb #29e05c88
 def string_net(
     width:int|None=None,  # of strips, pixels, a multiple of 4; None: any
 ) -> keras.Model:  # (n,line_height,width,1) float32, 0..1 -> (n,width/2,14) logits, the first: nothing new
     "A network that reads along a strip"
     x = image = keras.Input((line_height,width,1))
-    brick = dict(momentum=.98)
-    x = conv_bn(conv_bn(x, 24, 5, 2, **brick), 48, **brick)
-    x = conv_bn(conv_bn(layers.MaxPooling2D()(x), 64, **brick), 64, **brick)
-    x = conv_bn(layers.MaxPooling2D((2,1))(x), 96, **brick)
-    x = conv_bn(layers.ZeroPadding2D((0,1))(x), 160, (4,3), padding='valid', **brick)
-    x = layers.Conv2D(2*(1+len(alphabet)), 1, dtype='float32')(conv_bn(x, 160, (1,3), **brick))
+    brick = partial(conv_bn, momentum=.98)
+    x = brick(brick(x, 24, 5, 2), 48)
+    x = brick(brick(layers.MaxPooling2D()(x), 64), 64)
+    x = brick(layers.MaxPooling2D((2,1))(x), 96)
+    x = brick(layers.ZeroPadding2D((0,1))(x), 160, (4,3), padding='valid')
+    x = layers.Conv2D(2*(1+len(alphabet)), 1, dtype='float32')(brick(x, 160, (1,3)))
     return keras.Model(image, layers.Reshape((-1, 1+len(alphabet)), dtype='float32')(x), name='strings')
 
 recipes['strings'] = Recipe('strings', epochs=7, batch=64, learning_rate=3e-3, options=dict(weight_decay=.02, global_clipnorm=5.), schedule='one_cycle')
@@ -367,18 +369,22 @@ def string_epoch(
     for w,i in todo: losses.append(float(model.train_on_batch(strips[w][0][i][...,None]/np.float32(255), strips[w][1][i])))
     return dict(train_loss=float(np.mean(losses)), learning_rate=float(model.optimizer.learning_rate), seconds=time.perf_counter()-start)
 
-# %% ../nbs/12_strings.ipynb #9966a2b0
+# %% ../nbs/12_strings.ipynb #dcf8c67c
 def of_single_digits(
-    ask,  # function (n,line_height,32,1) float32 -> (n,16,14) logits
+    ask,  # function (n,line_height,32,1) float32 -> (n,16,14) probabilities
     x:np.ndarray,  # (n,28,28) uint8, MNIST's images
     batch:int=500,
 ) -> np.ndarray:  # (n,10) probabilities, rows sum to 1
     "The network asked about single digits: of each, how likely it is where it is likeliest"
     a = np.pad(x, ((0,0),(2,2),(2,2)))[...,None]/np.float32(255)
-    z = np.concatenate([np.asarray(ask(a[i:i+batch])) for i in range(0, len(a), batch)])[:,:,:11]
-    p = np.exp(z-z.max(2, keepdims=True))
-    p = (p/p.sum(2, keepdims=True))[:,:,1:].max(1)+1e-6
+    p = np.concatenate([np.asarray(ask(a[i:i+batch])) for i in range(0, len(a), batch)])[:,:,1:11].max(1)+1e-6
     return p/p.sum(1, keepdims=True)
+
+def telling(
+    net:keras.Model,  # by `string_net`
+) -> keras.Model:  # the same, with probabilities in place of logits
+    "As it is shipped"
+    return keras.Model(net.input, layers.Softmax()(net.output))
 
 def train_strings(
     seed:int=1,  # of the run
@@ -392,7 +398,7 @@ def train_strings(
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
     for folder in checkpoint.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
-    strips, held = (sample_strips(supply(*data[part], seed), k, seed) for part,k in (('train', n), ('validation', max(20, n//40))))
+    strips, held = (sample_strips(supply(x, y, seed), k, seed) for (x,y),k in ((data['train'], n), (data['validation'], max(20, n//40))))
     with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint)
     write_atomic(trained_path(run), net.save)
     fixed = string_net(32)
@@ -400,11 +406,11 @@ def train_strings(
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(), macs=macs(fixed), bytes=4*net.count_params(),
         ms_per_image=milliseconds(lambda: fixed.predict_on_batch(np.zeros((1,line_height,32,1), np.float32))), **about,
         note=f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits; accuracies are of strings of one digit')
-    row = record(row, lambda x: of_single_digits(net.predict_on_batch, x), data, history, out)
+    row = record(row, lambda x: of_single_digits(telling(net).predict_on_batch, x), data, history, out)
     checkpoint.unlink()
     return row
 
-# %% ../nbs/12_strings.ipynb #d116e06d
+# %% ../nbs/12_strings.ipynb #81460047
 def ship_strings(
     out:Path|str='',  # the results folder, where the run is recorded
     folder:Path|str='',  # where weights go; '': hdr/weights
@@ -413,7 +419,7 @@ def ship_strings(
     "Put the trained network into a file, with a card"
     data, folder = parts(), Path(folder or weights_dir())
     row = pd.read_csv(results_dir(out)/'runs.csv', keep_default_na=False).set_index('run', drop=False).loc[run].to_dict()
-    file, (x, y) = to_litert(load_trained(run), 'float16'), data['test']
+    file, (x, y) = to_litert(telling(load_trained(run)), 'float16'), data['test']
     right = int((of_single_digits(Runtime(file).ask, x).argmax(1) == y).sum())
     about = dict(make_card(row, file, 'float16', right, len(y)), reads='strips', alphabet=alphabet, height=line_height, writing=writing_height,
         note=row['note'], retrain='hdr run --only 12_strings -p again=True')

@@ -48,16 +48,17 @@ def stroke(
     (x0, y0), (x1, y1) = (map(int, np.round(p)) for p in (start, end))
     cv2.line(a, (x0, y0), (x1, y1), 255, width, cv2.LINE_AA)
 
-# %% ../nbs/10_robust.ipynb #18ee6b6d
+# %% ../nbs/10_robust.ipynb #a43f8ccf
 def flagged(
     digit:np.ndarray,  # (28,28) uint8, a 1
     rng:np.random.Generator,  # of the angle, the length and the foot
+    longest:float=.6,  # upstroke, share of the height
 ) -> np.ndarray:  # (28,28) uint8
     "A 1 with an upstroke, one in three with a foot"
     a = canvas(digit)
     columns, rows, height = extent(a)
     top, bottom, width = rows.min(), rows.max(), int(rng.integers(6, 13))
-    x, angle, length = columns[rows <= top+6].mean(), np.deg2rad(rng.uniform(28, 56)), height*rng.uniform(.2, .6)
+    x, angle, length = columns[rows <= top+6].mean(), np.deg2rad(rng.uniform(28, 56)), height*rng.uniform(.2, longest)
     stroke(a, (x, top+width/2), (x - length*np.sin(angle), top + length*np.cos(angle)), width)
     if rng.random() < .33:
         x, half = columns[rows >= bottom-6].mean(), height*rng.uniform(.15, .4)

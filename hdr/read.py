@@ -604,7 +604,7 @@ def line_of(
         elif text and text[-1] not in '.,-': text += f
     return Line(text.rstrip('.,-'), digits)
 
-# %% ../nbs/05_read.ipynb #77cc6953
+# %% ../nbs/05_read.ipynb #c5f171da
 @lru_cache
 def recognizer(
     name:str='',  # shipped weights; '': the best
@@ -619,20 +619,19 @@ def read_ink(
     "Everything from ink to lines"
     labels, boxes, size = marks(ink)
     mine = np.append(0, np.isin(np.arange(1, labels.max()+1), boxes[:,5])).astype(np.uint8)[labels]
-    found = [g for i,l in enumerate(lines_of(boxes, size)) for g in tried(ink, boxes[l], i)]
-    tries = [*found, *([s] for s in whole(ink, found))]
+    found, alone = [g for i,l in enumerate(lines_of(boxes, size)) for g in tried(ink, boxes[l], i)], whole(ink)
+    tries = [found[0][:1]+alone] if alone and len(found) == 1 else [*found, alone] if alone else found
     ps = iter(along([s for some in tries for s in some]))
-    best = [max(((s, said(next(ps), s, mine, threshold)) for s in some), key=lambda r: worth(r[1])) for some in tries]
-    marked, alone = best[:len(found)], max(best[len(found):], key=lambda r: worth(r[1]), default=None)
-    if alone and worth(alone[1]) > sum(worth(f) for _,f in marked): marked = [alone]
-    lines = [list(some) for _,some in groupby(marked, lambda r: r[0].line)]
-    return [line for some in lines if (line := line_of([f for _,found in some for f in found], float(np.median([s.size for s,_ in some]))))]
+    best = [max(((s, next(ps)) for s in some), key=lambda r: worth(r[1])) for some in tries]
+    if alone: best = best[-1:] if worth(best[-1][1]) > sum(worth(p) for _,p in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
+    lines = [list(some) for _,some in groupby(best, lambda r: r[0].line)]
+    return [line for some in lines if (line := line_of([f for s,p in some for f in said(p, s, mine, threshold)], float(np.median([s.size for s,_ in some]))))]
 
 def worth(
-    found:list[Digit|str],  # by `said`
+    p:np.ndarray,  # (t,14) by `along`
 ) -> float:
     "How many digits are right, as far as one can tell, less those that are wrong"
-    return sum(2*f.confidence-1 for f in found if isinstance(f, Digit))
+    return float(sum(2*p[a:b,k].max()-1 for k,a,b in emissions(p) if k <= 10))
 
 def tried(
     ink:np.ndarray,  # (h,w) 0..1 of the page
@@ -647,13 +646,10 @@ def tried(
 
 def whole(
     ink:np.ndarray,  # (h,w) 0..1 of the page
-    found:list[list[Strip]],  # by marks
 ) -> list[Strip]:  # none where the picture is higher than wide
     "A picture that is wider than high may be one line: all of its width, at several heights"
     h, w = ink.shape
-    if not h < w < 40*h: return []
-    ways = [((1-s)*h/2, (1+s)*h/2) for s in pictures] + [(s.box[1], s.box[3]) for some in found for s in some[:1] if len(found) == 1]
-    return [cut_out(ink, [0, top, w, bottom]) for top,bottom in ways]
+    return [cut_out(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if h < w < 40*h else []
 
 # %% ../nbs/05_read.ipynb #ed0a20e0
 def skew(

@@ -9,13 +9,13 @@ __all__ = ['small', 'cut', 'most_pages', 'most_pixels', 'few_pixels', 'page_fact
            'page_ink', 'strokes', 'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components',
            'without_table', 'writing', 'marks', 'chains', 'lines_of', 'distance', 'seams', 'paths', 'trace', 'Piece',
            'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish',
-           'read_mark', 'line_of', 'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'upright', 'pages',
-           'content', 'few', 'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written',
+           'read_mark', 'line_of', 'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'turn_mnist', 'upright',
+           'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written',
            'to_json', 'from_json', 'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr',
-           'spaced_out', 'from_hocr', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto',
-           'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text',
-           'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert',
-           'convert_grid', 'numbered', 'png', 'score', 'bench_read', 'tesseract']
+           'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line',
+           'from_alto', 'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf',
+           'to_text', 'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets',
+           'convert', 'convert_grid', 'numbered', 'png', 'score', 'bench_read', 'tesseract']
 
 # %% ../nbs/05_read.ipynb #8489b2c5
 import csv, glob, io, json, os, shutil, subprocess, time
@@ -32,7 +32,7 @@ from PIL import Image, ImageDraw, ImageFont
 from . import __version__
 from .recognize import ImageError, Recognizer, read_image, to_mnist
 
-# %% ../nbs/05_read.ipynb #8744e2fb
+# %% ../nbs/05_read.ipynb #ca6a9172
 @dataclass
 class Digit:
     "A mark that was taken for a digit, or rejected"
@@ -79,7 +79,7 @@ class Page:
     def to_csv(self, path:Path|str): "A row a digit"; written(path, to_csv([self]))
     def to_json(self, path:Path|str): "See `json_schema`"; written(path, to_json([self]))
     def to_hocr(self, path:Path|str): "hOCR 1.2"; written(path, to_hocr([self]))
-    def to_alto(self, path:Path|str): "ALTO 4.4"; written(path, to_alto([self]))
+    def to_alto(self, path:Path|str): "ALTO 4.3"; written(path, to_alto([self]))
     def to_page_xml(self, path:Path|str): "PAGE 2019"; written(path, to_page_xml([self]))
     def to_pdf(self, path:Path|str): "The scan with text to search and copy"; written(path, to_pdf([self]))
     def show(self) -> Image.Image: "The scan with boxes and digits drawn on it"; return annotated(self)
@@ -718,26 +718,35 @@ def turned(
     m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
     return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
 
-# %% ../nbs/05_read.ipynb #b1a6a872
+# %% ../nbs/05_read.ipynb #36047f48
 def quarter_turns(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     most:int=64,  # marks asked
-    doubt:float=3,  # by so much must another side be surer, as the sum of logarithms
+    doubt:float=3,  # by so much must another side be likelier, as a logarithm
+    least:float=1e-4,  # probability
 ) -> int:  # 0..3, counter-clockwise, so that the page is upright
-    "Turn some marks to all four sides and see on which the network is surest"
+    "Turn some marks to all four sides and see on which they are likeliest to be digits: the sum of log(p of the best digit / p of no digit)"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     tall = np.maximum(w, h)
     b = b[(tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 5*h) & (h < 5*w)] if len(b) else b  # a digit by itself
     b = b[np.linspace(0, len(b)-1, min(most, len(b))).astype(int)]
     x = np.array([to_mnist(ink[y0:y1,x0:x1]*(labels[y0:y1,x0:x1] == k)) for x0,y0,x1,y1,_,k in b], np.uint8).reshape(-1, 28, 28)
-    p = [recognizer(model).probabilities(np.ascontiguousarray(np.rot90(x, k, (1,2))))[:,:10].max(1, initial=0) for k in range(4)]
-    worth = np.log(np.maximum(p, .05))
+    p = np.array([recognizer(model).probabilities(turn_mnist(x, k)) for k in range(4)])  # (4,n,11)
+    best, none = np.log(np.maximum(p[:,:,:10].max(2, initial=0), least)), np.log(np.maximum(p[:,:,10], least))
     taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
-    total = worth.sum(1) + taller*np.array([1,-1,1,-1])
-    best = int(total.argmax())
-    return best if len(b) and np.median(worth[best]) > -.3 and total[best] > total[0]+doubt else 0
+    total = (best-none).sum(1) + taller*np.array([1,-1,1,-1])
+    k = int(total.argmax())
+    return k if len(b) and np.median(best[k]) > -.3 and total[k] > total[0]+doubt else 0
+
+def turn_mnist(
+    x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+    k:int,  # quarter turns counter-clockwise
+) -> np.ndarray:  # (n,28,28) uint8
+    "Turned about (14,14), where MNIST has its centre of mass: a pixel beside the middle of the picture"
+    down, right = ((0,0), (1,0), (1,1), (0,1))[k]
+    return np.roll(np.rot90(x, k, (1,2)), (down,right), (1,2))
 
 # %% ../nbs/05_read.ipynb #589a8d43
 def upright(
@@ -943,7 +952,7 @@ def digit_of(
     top = [[int(k), float(v)] for k,v in (t.split(':') for t in row['top'].split())]
     return Digit(int(row['digit']), float(row['confidence']), [int(row[k]) for k in ('x0','y0','x1','y1')], row['rejected'] == '1', top)
 
-# %% ../nbs/05_read.ipynb #387169c4
+# %% ../nbs/05_read.ipynb #6f7128b7
 def ids() -> Callable:  # a function of a letter: 'd' -> 'd1', 'd2', ...
     "Names for elements"
     counts:dict[str, int] = {}
@@ -962,31 +971,34 @@ def tidy_xml(
     root:ET.Element,
     start:str='',  # before it
 ) -> bytes:
-    "An element as a file"
+    "An element as a file; what is in a word of hOCR stays together, since there a space is one"
     ET.indent(root)
+    for word in (e for e in root.iter() if e.get('class') == 'ocrx_word'):
+        word.text = None
+        for c in word: c.tail = None
     return (f'<?xml version="1.0" encoding="UTF-8"?>\n{start}' + ET.tostring(root, encoding='unicode') + '\n').encode()
 
-# %% ../nbs/05_read.ipynb #b26d903c
+# %% ../nbs/05_read.ipynb #fd71c393
 def to_hocr(
     pages:list[Page],
 ) -> bytes:
-    "hOCR 1.2, XHTML"
-    new, sub = ids(), lambda parent,tag,kind,letter,title: ET.SubElement(parent, tag, {'class': kind, 'id': new(letter), 'title': title})
+    "hOCR 1.2, as HTML 5 that is XML too; what hOCR has no property for is in `data-` attributes"
+    new, sub = ids(), lambda parent,tag,kind,letter,title,**data: ET.SubElement(parent, tag, {'class': kind, 'id': new(letter), **({'title': title} if title else {}), **{f'data-{k}': str(v) for k,v in data.items()}})
     html = ET.Element('html', xmlns='http://www.w3.org/1999/xhtml')
     head, body = ET.SubElement(html, 'head'), ET.SubElement(html, 'body')
     ET.SubElement(head, 'title').text = pages[0].file if pages else ''
     ET.SubElement(head, 'meta', {'http-equiv': 'Content-Type', 'content': 'text/html; charset=utf-8'})
-    for name,value in ('ocr-system', f'hdr {__version__}'), ('ocr-capabilities', 'ocr_page ocr_line ocrx_word ocrx_cinfo'): ET.SubElement(head, 'meta', name=name, content=value)
+    for name,value in ('ocr-system', f'hdr {__version__}'), ('ocr-capabilities', 'ocr_page ocr_line ocrx_word ocrx_cinfo'), ('ocr-langs', 'unknown'), ('ocr-scripts', 'unknown'), ('ocr-number-of-pages', str(len(pages))): ET.SubElement(head, 'meta', name=name, content=value)
     for p in pages:
-        div = sub(body, 'div', 'ocr_page', 'page_', f'image "{quote(p.file)}"; bbox 0 0 {p.width} {p.height}; ppageno {p.page-1}; x_rotation {p.rotation}')
+        div = sub(body, 'div', 'ocr_page', 'page_', f'image "{quote(p.file)}"; bbox 0 0 {p.width} {p.height}; ppageno {p.page-1}', rotation=p.rotation)
         for l in p.lines:
             line = sub(div, 'span', 'ocr_line', 'line_', f'bbox {spaced_out(l.box)}')
             for word,digits in l.fields:
                 span = sub(line, 'span', 'ocrx_word', 'word_', f'bbox {spaced_out(around([d.box for d in digits]))}; x_wconf {100*np.prod([d.confidence for d in digits]):.0f}')
                 for c,d in glyphs(word, digits):
-                    info = sub(span, 'span', 'ocrx_cinfo', 'char_', f'x_bboxes {spaced_out(d.box)}; x_conf {100*d.confidence:.2f}; x_top {spaced_out(sum(d.top, []))}' if d else '')
-                    info.text = c
-    return tidy_xml(html, '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">\n')
+                    where = (f'x_bboxes {spaced_out(d.box)}; x_confs {100*d.confidence:.2f}', dict(top=spaced_out(sum(d.top, [])))) if d else ('', {})
+                    sub(span, 'span', 'ocrx_cinfo', 'char_', where[0], **where[1]).text = c
+    return tidy_xml(html, '<!DOCTYPE html>\n')
 
 def spaced_out(values) -> str: "Values as hOCR and PAGE write them"; return ' '.join(map(str, values))
 
@@ -1000,12 +1012,18 @@ def from_hocr(
         facts = properties(div)
         lines = []
         for line in of(div, 'ocr_line'):
-            words = [[(c.text, properties(c)) for c in of(w, 'ocrx_cinfo')] for w in of(line, 'ocrx_word')]
-            digits = [Digit(int(f['x_top'].split()[0]), round(float(f['x_conf'])/100, 4), ints(f['x_bboxes']), c == '?', pairs(f['x_top'])) for w in words for c,f in w if f]
-            lines.append(Line(' '.join(''.join(c for c,_ in w) for w in words), digits))
+            words = [of(w, 'ocrx_cinfo') for w in of(line, 'ocrx_word')]
+            lines.append(Line(' '.join(''.join(c.text for c in w) for w in words), [digit_in(c) for w in words for c in w if c.get('title')]))
         _, _, width, height = ints(facts['bbox'])
-        pages.append(Page(unquote(facts['image'].strip('"')), int(facts['ppageno'])+1, width, height, int(facts['x_rotation']), lines))
+        pages.append(Page(unquote(facts['image'].strip('"')), int(facts['ppageno'])+1, width, height, int(div.get('data-rotation')), lines))
     return pages
+
+def digit_in(
+    element:ET.Element,  # of hOCR, a character
+) -> Digit:
+    "A digit as it was"
+    facts, top = properties(element), pairs(element.get('data-top', ''))
+    return Digit(top[0][0], round(float(facts['x_confs'])/100, 4), ints(facts['x_bboxes']), element.text == '?', top)
 
 def ints(text:str) -> list[int]: "Numbers in a text"; return [int(v) for v in text.split()]
 
@@ -1017,7 +1035,7 @@ def properties(
     "What its title says"
     return dict(part.strip().split(' ', 1) for part in element.get('title', '').split(';') if part.strip())
 
-# %% ../nbs/05_read.ipynb #3187b7ea
+# %% ../nbs/05_read.ipynb #e68d3a0a
 alto_space = 'http://www.loc.gov/standards/alto/ns-v4#'
 
 def at(
@@ -1029,9 +1047,9 @@ def at(
 def to_alto(
     pages:list[Page],
 ) -> bytes:
-    "ALTO 4.4"
+    "ALTO 4.3"
     new, sub = ids(), ET.SubElement
-    root = ET.Element('alto', xmlns=alto_space, SCHEMAVERSION='4.4')
+    root = ET.Element('alto', xmlns=alto_space, SCHEMAVERSION='4.3')
     about = sub(root, 'Description')
     sub(about, 'MeasurementUnit').text = 'pixel'
     if pages: sub(sub(about, 'sourceImageInformation'), 'fileName').text = pages[0].file

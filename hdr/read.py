@@ -10,13 +10,13 @@ __all__ = ['small', 'cut', 'few_pixels', 'most_pages', 'most_pixels', 'page_fact
            'without_table', 'writing', 'marks', 'chains', 'lines_of', 'distances', 'seams', 'paths', 'trace', 'Piece',
            'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator', 'spaced', 'Draft', 'draft', 'finish',
            'read_mark', 'line_of', 'recognizer', 'read_ink', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist',
-           'likely', 'turn_mnist', 'upright', 'parts_of', 'words', 'without_words', 'pages', 'content', 'few',
-           'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json',
-           'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr',
-           'digit_in', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml',
-           'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules',
-           'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid',
-           'numbered', 'png', 'score', 'bench_read', 'tesseract']
+           'likely', 'turn_mnist', 'upright', 'parts_of', 'words', 'is_word', 'without_words', 'pages', 'content',
+           'few', 'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json',
+           'from_json', 'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out',
+           'from_hocr', 'digit_in', 'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto',
+           'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text',
+           'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert',
+           'convert_grid', 'numbered', 'png', 'score', 'bench_read', 'tesseract']
 
 # %% ../nbs/05_read.ipynb #8489b2c5
 import csv, glob, io, json, os, shutil, subprocess, time
@@ -777,7 +777,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #9cc00391
+# %% ../nbs/05_read.ipynb #a303e552
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -790,20 +790,32 @@ def parts_of(
 def words(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
-    least:int=3,  # marks in a field that is judged by itself
     first:int=6,  # marks of a line that are looked at first
 ) -> np.ndarray:  # (n,4) boxes of marks
     "What is written in fields that are rather no digits"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     one, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
-    def ask(i): odds[i] = likely(marks_as_mnist(ink, labels, b[i]), model)[1]
-    lines = [l for l in lines_of(b, size) if one[l].sum() >= least]
-    ask(np.concatenate([[], *(l[one[l]][np.linspace(0, one[l].sum()-1, first).astype(int)] for l in lines)]).astype(int))
-    lines = [l for l in lines if odds[l].min() < 0]
-    ask(np.concatenate([[], *(l[one[l]] for l in lines)]).astype(int))
-    judged = [(part, odds[part if one[part].sum() >= least else l].sum()) for l in lines for part in parts_of(l, b, size)]
-    return b[np.concatenate([[], *(part for part,o in judged if o < 0)]).astype(int),:4]
+    def ask(some):
+        i = np.concatenate([[], *some]).astype(int)
+        odds[i] = likely(marks_as_mnist(ink, labels, b[i]), model)[1]
+        return float(odds[i].mean()) if len(i) else 0.
+    lines = lines_of(b, size)
+    page = ask(l[one[l]][np.linspace(0, one[l].sum()-1, min(first, one[l].sum())).astype(int)] for l in lines)
+    lines = [l for l in lines if odds[l].min() < 0 or page < 0]
+    ask(l[one[l]] for l in lines)
+    found = [part for l in lines for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
+    return b[np.concatenate([[], *found]).astype(int),:4]
+
+def is_word(
+    field:np.ndarray,  # (n,) log of how much likelier each mark is a digit than none
+    line:np.ndarray,  # (m,) of all marks of its line
+    page:float,  # mean of the page
+    least:int=3,  # marks in a field that is judged by itself, and what a line or page of words counts
+) -> bool:
+    "Is a field rather no digits?"
+    if len(field) < least and len(line) >= least and line.sum() < 0: return True
+    return bool((page < 0 or len(field) >= least) and field.sum() + least*(min(0, page) + min(0, line.mean() if len(line) else 0)) < 0)
 
 def without_words(
     ink:np.ndarray,  # (h,w) 0..1

@@ -1,5 +1,5 @@
 "Reading scans: bad input, the command line, and formats seen by others"
-import errno, io, json, resource, shutil, signal, subprocess, sys, time, warnings
+import errno, io, json, os, resource, shutil, signal, subprocess, sys, time, warnings
 from pathlib import Path
 import cv2, jsonschema, matplotlib, numpy as np, pikepdf, pypdfium2, pytest
 from htrvx.schemas import Validator
@@ -91,14 +91,27 @@ def test_no_tensorflow_and_nothing_of_training():
 
 @pytest.mark.parametrize('shape', [(1,1), (3,2000), (10,20000), (20000,10), (60,60)])
 def test_odd_shapes_are_read_as_empty(shape):
-    start = time.time()
+    start = time.process_time()
     assert read(np.full(shape, 200, np.uint8)).lines == []
-    assert time.time()-start < 5
+    assert time.process_time()-start < 5
 
-def test_noise_and_print_give_no_sure_digits():
-    rng = np.random.default_rng(0)
-    noise = read(rng.integers(0, 256, (400,400)).astype(np.uint8))
-    assert sum(d.confidence >= .9 and not d.rejected for l in noise.lines for d in l.digits) <= 20
+def sure(page): return sum(d.confidence >= .9 and not d.rejected for l in page.lines for d in l.digits)
+
+@pytest.mark.parametrize('font', ['DejaVuSans', 'DejaVuSerif', 'cmr10'])
+def test_print_is_no_digits(font):
+    page, n = Image.new('L', (600,440), 240), 0
+    face = ImageFont.truetype(str(Path(matplotlib.get_data_path())/'fonts'/'ttf'/f'{font}.ttf'), 22)
+    for i,line in enumerate(['All runs of up to ten neighbouring', 'pieces that are not too wide are', 'shown to the network as a whole', 'page of them at once', 'It was taught what is no digit too', 'such as fragments and pairs']*2):
+        ImageDraw.Draw(page).text((40,20+34*i), line, 40, font=face)
+        n += len(line.replace(' ', ''))
+    assert sure(read(page)) <= .05*n
+
+@pytest.mark.parametrize('grain', [1, 3, 12])
+def test_texture_is_no_digits_and_takes_no_hours(grain):
+    noise = cv2.resize(np.random.default_rng(0).normal(128, 60, (600//grain,500//grain)).astype(np.float32), (500,600), interpolation=cv2.INTER_CUBIC)
+    start = time.process_time()
+    assert sure(read(noise.clip(0, 255).astype(np.uint8))) <= 5
+    assert time.process_time()-start < 20
 
 @pytest.mark.parametrize('content, says', [(b'', 'not a picture'), (b'\x89PNG\r\n\x1a\nxx', ''), (b'%PDF-1.4 nothing', 'damaged PDF'), (b'II*\0nothing', '')])
 def test_damaged_files_are_named(tmp_path, content, says):
@@ -108,11 +121,22 @@ def test_damaged_files_are_named(tmp_path, content, says):
 
 def test_encrypted_and_long_pdf(tmp_path):
     pdf = pikepdf.new()
-    for _ in range(600): pdf.add_blank_page(page_size=(50, 50))
+    for _ in range(10_000): pdf.add_blank_page(page_size=(2480, 3508))
     pdf.save(tmp_path/'long.pdf')
     pdf.save(tmp_path/'locked.pdf', encryption=pikepdf.Encryption(owner='a', user='b'))
-    for name,says in ('long.pdf', '600 pages'), ('locked.pdf', 'password'):
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    for name,says in ('long.pdf', '10000 pages; more than 500'), ('locked.pdf', 'password'):
         with pytest.raises(ImageError, match=says): next(pages(tmp_path/name))
+    assert time.process_time()-start < 10 and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before < 100_000  # KB
+
+def test_pages_of_a_pdf_come_one_by_one(tmp_path):
+    pdf = pikepdf.new()
+    for _ in range(200): pdf.add_blank_page(page_size=(612, 792))  # all drawn at once: 1 GB
+    pdf.save(tmp_path/'many.pdf')
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sum(g.mean() == 255 for g in pages(tmp_path/'many.pdf')) == 200
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before < 200_000
+    assert convert(tmp_path/'many.pdf', None)[1] == 'no digits found'
 
 def test_command_line_reads_and_reports(scan, tmp_path):
     path, text = scan
@@ -137,9 +161,26 @@ def test_usage(scan, line, says):
     done = hdr('read', scan[0], *line.split())
     assert done.returncode == 2 and says in done.stderr and done.stderr.count('\n') == 1
 
-def test_output_folder_that_can_not_be(scan):
-    done = hdr('read', scan[0], '--out', scan[0])
-    assert done.returncode == 2 and 'can\'t be written' in done.stderr
+def test_output_folder_that_can_not_be(scan, tmp_path):
+    for out in scan[0], scan[0]/'below', '/proc/hdr':
+        done = hdr('read', scan[0], '--out', out)
+        assert done.returncode == 2 and 'can\'t be written' in done.stderr and done.stderr.count('\n') == 1
+    assert hdr('read', scan[0], '--out', tmp_path/'not'/'yet'/'there').returncode == 0 and (tmp_path/'not'/'yet'/'there'/'scan.txt').exists()
+
+@pytest.mark.parametrize('format', formats)
+def test_a_full_disk_leaves_nothing_half_written(scan, tmp_path, monkeypatch, capsys, format):
+    from hdr.cli import main
+    whole = Path.write_bytes
+    def full(path, data):
+        whole(path, data[:len(data)//2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    (out := tmp_path/'out').mkdir()
+    old = out/f'scan{formats[format][0]}'
+    old.write_text('from before')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    assert main(['read', str(scan[0]), '--format', format, '--out', str(out)]) == 1
+    assert 'No space left on device' in (said := capsys.readouterr().err) and 'Traceback' not in said
+    assert list(out.iterdir()) == [old] and old.read_text() == 'from before'
 
 def test_interruption_leaves_whole_files(scan, tmp_path):
     path, _ = scan

@@ -435,11 +435,11 @@ def train_strings(
     checkpoint.unlink()
     return row
 
-# %% ../nbs/12_strings.ipynb #4d6c29cb
+# %% ../nbs/12_strings.ipynb #9da5c376
 def ship_strings(
     out:Path|str='',  # the results folder, where the run is recorded
     folder:Path|str='',  # where weights go; '': hdr/weights
-    run:str='strings_more-s1',  # the run
+    run:str='strings-s1',  # the run
 ) -> dict:  # the card
     "Put the trained network into a file, with a card"
     data, folder = parts(), Path(folder or weights_dir())

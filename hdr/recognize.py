@@ -18,7 +18,7 @@ from typing import Any
 import cv2, numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# %% ../nbs/04_recognize.ipynb #a720aa77
+# %% ../nbs/04_recognize.ipynb #d9e621ac
 class WeightsError(ValueError): "Weights that are missing, or not the ones that their card describes"
 
 def weights_dir() -> Path:
@@ -28,9 +28,9 @@ def weights_dir() -> Path:
 def shipped(
     folder:Path|str='',  # '': `weights_dir`
 ) -> list[str]:  # names, cheapest first
-    "The networks that can be used here"
+    "The networks for single digits; the one that reads along strips says so in its card"
     cards = [json.loads(p.read_text()) for p in Path(folder or weights_dir()).glob('*.json')]
-    return [c['name'] for c in sorted(cards, key=lambda c: c['parameters'])]
+    return [c['name'] for c in sorted(cards, key=lambda c: c['parameters']) if c.get('reads') != 'strips']
 
 # %% ../nbs/04_recognize.ipynb #38e82bea
 def card(
@@ -54,7 +54,7 @@ def weights(
     if hashlib.sha256(data).hexdigest() != known['sha256']: raise WeightsError(f'{path}: not the file that {name}.json describes (SHA-256 differs)')
     return data
 
-# %% ../nbs/04_recognize.ipynb #fd894f5c
+# %% ../nbs/04_recognize.ipynb #def847e3
 class Runtime:
     "A LiteRT model, ready to use"
     def __init__(self,
@@ -64,16 +64,16 @@ class Runtime:
         from ai_edge_litert.interpreter import Interpreter
         self.runtime = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
         self.entry, self.exit = (d[0]['index'] for d in (self.runtime.get_input_details(), self.runtime.get_output_details()))
-        self.classes, self.batch = int(self.runtime.get_output_details()[0]['shape'][-1]), 0
+        self.classes, self.shape = int(self.runtime.get_output_details()[0]['shape'][-1]), ()
 
     def ask(self,
-        x:np.ndarray,  # (n,28,28,1) float32, 0..1
-    ) -> np.ndarray:  # (n,10)
-        "One call of the runtime, which is set up anew where the number of images changes"
-        if len(x) != self.batch:
+        x:np.ndarray,  # (n,28,28,1) float32, 0..1; of the network for strings (n,32,w,1)
+    ) -> np.ndarray:  # (n,10); (n,w/2,14)
+        "One call of the runtime, which is set up anew where the number or size of images changes"
+        if x.shape != self.shape:
             self.runtime.resize_tensor_input(self.entry, x.shape)
             self.runtime.allocate_tensors()
-            self.batch = len(x)
+            self.shape = x.shape
         self.runtime.set_tensor(self.entry, x)
         self.runtime.invoke()
         return self.runtime.get_tensor(self.exit)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['glyphs', 'letters', 'pens', 'canvas', 'extent', 'stroke', 'flagged', 'crossed', 'stretched', 'fonts', 'bent',
            'printed', 'written', 'word', 'scribble', 'shape', 'texture', 'pair', 'fragment', 'is_bar', 'negatives',
-           'reader', 'mixture', 'best_temperature', 'threshold_for', 'ship_reader', 'confidences']
+           'reader', 'styles', 'mixture', 'best_temperature', 'threshold_for', 'ship_reader', 'confidences']
 
 # %% ../nbs/10_robust.ipynb #7a6a59a4
 import os
@@ -47,16 +47,17 @@ def stroke(
     (x0, y0), (x1, y1) = (map(int, np.round(p)) for p in (start, end))
     cv2.line(a, (x0, y0), (x1, y1), 255, width, cv2.LINE_AA)
 
-# %% ../nbs/10_robust.ipynb #18ee6b6d
+# %% ../nbs/10_robust.ipynb #edcee596
 def flagged(
     digit:np.ndarray,  # (28,28) uint8, a 1
     rng:np.random.Generator,  # of the angle, the length and the foot
+    longest:float=.6,  # upstroke, share of the height
 ) -> np.ndarray:  # (28,28) uint8
     "A 1 with an upstroke, one in three with a foot"
     a = canvas(digit)
     columns, rows, height = extent(a)
     top, bottom, width = rows.min(), rows.max(), int(rng.integers(6, 13))
-    x, angle, length = columns[rows <= top+6].mean(), np.deg2rad(rng.uniform(28, 56)), height*rng.uniform(.2, .6)
+    x, angle, length = columns[rows <= top+6].mean(), np.deg2rad(rng.uniform(28, 56)), height*rng.uniform(.2, longest)
     stroke(a, (x, top+width/2), (x - length*np.sin(angle), top + length*np.cos(angle)), width)
     if rng.random() < .33:
         x, half = columns[rows >= bottom-6].mean(), height*rng.uniform(.15, .4)
@@ -144,7 +145,7 @@ def texture(rng):
     n = rng.normal(0, 1, (int(rng.integers(6, 40)),)*2).astype(np.float32)
     return np.clip(cv2.resize(n, (120,120), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))*rng.uniform(.5, 2) - rng.uniform(-.3, 1), 0, 1)
 
-# %% ../nbs/10_robust.ipynb #c0b07aee
+# %% ../nbs/10_robust.ipynb #d3b6c3d7
 def pair(
     rng:np.random.Generator,  # of which digits and where
     x:np.ndarray,  # (n,28,28) uint8, digits
@@ -184,11 +185,12 @@ def negatives(
     y:np.ndarray,  # (n,) their labels
     n:int,  # how many are wanted
     seed:int=0,  # of all that is random
+    share:np.ndarray=np.array([.2,.22,.1,.06,.05,.03,.18,.16]),  # of prints, letters, scribbles, shapes, textures, words, pairs and fragments
 ) -> np.ndarray:  # (n,28,28) uint8, in MNIST's form
     "Things that are no digits"
     rng, cuttable = np.random.default_rng(seed), x[y != 1]
     out:list[np.ndarray] = []
-    makers, share = (printed, written, scribble, shape, texture, word), np.array([.2,.22,.1,.06,.05,.03,.18,.16])
+    makers = printed, written, scribble, shape, texture, word
     while len(out) < n:
         k = rng.choice(8, p=share)
         a = pair(rng, x) if k == 6 else fragment(rng, cuttable) if k == 7 else makers[k](rng)
@@ -196,7 +198,7 @@ def negatives(
         if a.any() and not is_bar(a): out.append(a)
     return np.stack(out)
 
-# %% ../nbs/10_robust.ipynb #03c12b45
+# %% ../nbs/10_robust.ipynb #c6362a13
 @register
 def reader() -> keras.Model:
     "Ten digits, and an eleventh answer for what is none"
@@ -210,19 +212,28 @@ def reader() -> keras.Model:
 recipes['reader'] = Recipe('reader', epochs=18, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
     augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
 
+def styles(
+    x:np.ndarray,  # (n,28,28) uint8, training digits
+    y:np.ndarray,  # (n,) their labels
+    rng:np.random.Generator,  # of which of them and how
+) -> tuple[list, list]:  # images and labels of each style
+    "A sixth as many digits in styles that MNIST lacks"
+    images, labels = [], []
+    for make,of,share in (flagged, y == 1, .05), (crossed, y == 7, .035), (stretched, y >= 0, .09):
+        pick = rng.choice(np.nonzero(of)[0], int(share*len(x)))
+        images.append(np.stack([make(x[i], rng) for i in pick]))
+        labels.append(y[pick])
+    return images, labels
+
 def mixture(
     x:np.ndarray,  # (n,28,28) uint8, training digits
     y:np.ndarray,  # (n,) their labels
     seed:int=0,  # of what is added
 ) -> tuple[np.ndarray, np.ndarray]:  # (m,28,28) uint8; (m,) labels 0..10, 10 is 'no digit'
     "Digits, a fifth as many other styles of them, and a quarter as many things that are none"
-    rng, images, labels = np.random.default_rng(seed), [x], [y]
-    for make,of,share in (flagged, y == 1, .05), (crossed, y == 7, .035), (stretched, y >= 0, .09):
-        pick = rng.choice(np.nonzero(of)[0], int(share*len(x)))
-        images.append(np.stack([make(x[i], rng) for i in pick]))
-        labels.append(y[pick])
+    images, labels = styles(x, y, np.random.default_rng(seed))
     none = negatives(x, y, len(x)//4, seed)
-    return np.concatenate([*images, none]), np.concatenate([*labels, np.full(len(none), 10, y.dtype)])
+    return np.concatenate([x, *images, none]), np.concatenate([y, *labels, np.full(len(none), 10, y.dtype)])
 
 mixtures['reader'] = mixture
 

@@ -24,7 +24,7 @@ def test_imports_stand_alone(path):
     "Building the docs runs every cell with an import and no other: a cell that needs more than that would fail there"
     for source,_ in cells(path): assert '#| export' in source or not mixed(source), source
 
-@pytest.mark.parametrize('name', [*pipeline, '06_ablation', '07_ship', '08_bench', '10_robust', '11_people'])
+@pytest.mark.parametrize('name', [*pipeline, '06_ablation', '07_ship', '08_bench', '10_robust', '11_people', '12_strings'])
 def test_parameters(name):
     "One cell of parameters, each with a comment, the results folder among them; tests run on less"
     found = [source for source,tags in cells(NBS/f'{name}.ipynb') if 'parameters' in tags]

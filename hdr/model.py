@@ -75,7 +75,7 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
-# %% ../nbs/01_model.ipynb #9f38f8da
+# %% ../nbs/01_model.ipynb #cd688cb8
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; after each but the last the picture is halved
@@ -85,7 +85,8 @@ def stacked(
     x = image = keras.Input((28,28,1))
     for i,stage in enumerate(stages, 1):
         for j,brick in enumerate(stage, 1):
-            x = conv_bn(x, *(brick if isinstance(brick, tuple) else (brick,)), pool=j == len(stage) and i < len(stages))
+            filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)
+            x = conv_bn(x, filters, kernel, pool=j == len(stage) and i < len(stages))
     x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
     return keras.Model(image, layers.Dense(classes, activation='softmax')(x), name=name)
 

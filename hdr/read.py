@@ -16,7 +16,7 @@ __all__ = ['small', 'cut', 'enough', 'few_pixels', 'most_pages', 'most_pixels', 
            'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs', 'properties', 'at', 'to_alto',
            'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf', 'pdf_text',
            'from_pdf', 'to_text', 'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed',
-           'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score', 'bench_read', 'tesseract']
+           'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score', 'tesseract', 'tesseract_version']
 
 # %% ../nbs/05_read.ipynb #8489b2c5
 import csv, glob, io, json, os, shutil, subprocess, time
@@ -1450,25 +1450,15 @@ def score(
         n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edits(got, truth), len(truth))
     return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
 
-# %% ../nbs/05_read.ipynb #d05491a4
-def bench_read(
-    rounds:int=5,  # turns of each
-    seed:int=0,
-) -> str:  # a line for each
-    "Time a page of A4 with 500 digits and a string of 8, beside Tesseract where it is installed"
-    from hdr.data import hardware, load_mnist, milliseconds
-    _, (x, y) = load_mnist()
-    rng = np.random.default_rng(seed)
-    page, _ = sample_page(x, y, rng, size=(3508, 2480), lines=25, fields=(4, 4), digits=(5, 5), tall=60, paper='plain')
-    string, _ = sample_string(x, y, rng, digits=(8, 8), scale=2)
-    lines = [hardware()]
-    for name,grey,turn in ('A4, 500 digits', page, True), ('string of 8', string, False):
-        lines.append(f'{name:16}{milliseconds(lambda: read_page(grey, turn=turn), rounds):9.1f} ms' + (f'   Tesseract {milliseconds(lambda: tesseract(grey), rounds):9.1f} ms' if shutil.which('tesseract') else '   (Tesseract is not installed)'))
-    return '\n'.join(lines)
-
+# %% ../nbs/05_read.ipynb #ed19046e
 def tesseract(
     grey:np.ndarray,  # (h,w) uint8
 ) -> str:
     "What Tesseract reads, from Debian's package where it is installed"
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
     return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png(Image.fromarray(grey)), capture_output=True, check=True).stdout.decode().strip()
+
+def tesseract_version() -> str:  # such as 'Tesseract 5.3.0'; '' where it is not installed
+    "Which one it is"
+    if not shutil.which('tesseract'): return ''
+    return subprocess.run(['tesseract', '--version'], capture_output=True, text=True).stdout.split('\n')[0].capitalize()

@@ -10,7 +10,7 @@ __all__ = ['small', 'cut', 'enough', 'few_pixels', 'most_pages', 'most_pixels', 
            'usual_size', 'frames', 'components', 'without_table', 'writing', 'marks', 'chains', 'lines_of', 'distances',
            'seams', 'paths', 'trace', 'Piece', 'pieces', 'trimmed', 'merged', 'segments', 'best_path', 'separator',
            'spaced', 'Draft', 'draft', 'finish', 'read_mark', 'line_of', 'recognizer', 'read_ink', 'skew', 'turned',
-           'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of', 'words', 'is_word',
+           'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of', 'words_in', 'is_word',
            'without_words', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'placed', 'read_page', 'well_sized',
            'read', 'written', 'to_json', 'from_json', 'to_csv', 'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml',
            'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs', 'properties', 'at', 'to_alto',
@@ -779,7 +779,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #39b97141
+# %% ../nbs/05_read.ipynb #e799e1e0
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -789,7 +789,7 @@ def parts_of(
     starts = np.flatnonzero(spaced(boxes[line,:4].tolist(), size))+1
     return np.split(line, starts)
 
-def words(
+def words_in(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     first:int=6,  # marks of a line that are looked at first
@@ -825,7 +825,7 @@ def without_words(
 ) -> np.ndarray:  # (h,w)
     "The page without its words, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
-    found = words(zoomed(ink, s), model)/s
+    found = words_in(zoomed(ink, s), model)/s
     out = ink.copy() if len(found) else ink
     for x0,y0,x1,y1 in found.astype(int): out[max(0,y0-1):y1+2,max(0,x0-1):x1+2] = 0
     return out

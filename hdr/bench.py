@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['challenges', 'matmul_rate', 'Trainer', 'race', 'shares', 'bench_train', 'process', 'in_turns', 'photograph',
-           'seconds_of', 'bench_recognize']
+           'seconds_of', 'bench_recognize', 'bench_read']
 
-# %% ../nbs/08_bench.ipynb #2d9b29ac
+# %% ../nbs/08_bench.ipynb #8ae7c5c5
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import logging, subprocess, sys, tempfile, time
@@ -17,6 +17,7 @@ import numpy as np, pandas as pd, keras
 from PIL import Image
 from .data import hardware, milliseconds, normalize, results_dir, write_atomic
 from .model import build, macs
+from .read import read_page, sample_page, sample_string, tesseract, tesseract_version
 from .recognize import Network, Recognizer
 from .results import load_runs, summarize
 from .train import Recipe, compiled, parts, ready, recipes, train_epoch
@@ -161,4 +162,30 @@ def bench_recognize(
     print(f'{hardware()}; a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns\n')
     print(table.round(3).to_string(na_rep=''))
     write_atomic(results_dir(out)/'bench_recognize.csv', lambda p: table.to_csv(p, float_format='%.6g'))
+    return table
+
+# %% ../nbs/08_bench.ipynb #436b043e
+def bench_read(
+    rounds:int=5,  # turns of each
+    out:Path|str='',  # the results folder
+    files:int=16,  # pages for several processes
+    lines:int=25,  # of 20 digits on a page
+) -> pd.DataFrame:  # a row a thing timed: ours, rival, who, wanted, times faster
+    "Time the reading of pages, print the table, and write it to bench_read.csv"
+    (x, y), rng, who, n = parts()['test'], np.random.default_rng(0), tesseract_version(), os.cpu_count() or 1
+    page, _ = sample_page(x, y, rng, size=(3508, 2480), lines=lines, fields=(4,4), digits=(5,5), tall=60, paper='plain')
+    string, _ = sample_string(x, y, rng, digits=(8,8), scale=2)
+    def beside(grey, turn): return in_turns(dict(ours=lambda: seconds_of(lambda: read_page(grey, turn=turn)), rival=lambda: seconds_of(lambda: tesseract(grey)) if who else np.nan), rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(files): Image.fromarray(page).save(Path(folder)/f'{i}.png')
+        def pages(paths, jobs): return lambda: process(Path(sys.executable).with_name('hdr'), 'read', paths, '--out', Path(folder)/'out', '--jobs', jobs)
+        whole, short, alone = beside(page, True), beside(string, False), in_turns(dict(ours=pages(Path(folder)/'0.png', 1)), rounds)
+        many = in_turns(dict(ours=pages(folder, n), rival=pages(folder, 1)), max(1, rounds//2)).map(lambda v: v[0])
+    rows = [(f'A4, {20*lines} digits: ms', 1e3*whole.ours.median(), 1e3*whole.rival.median(), who, '1500'), ('a string of 8: ms', 1e3*short.ours.median(), 1e3*short.rival.median(), who, '15'),
+        ('A4 in a fresh process: MB', alone.ours.str[1].median(), np.nan, '', '600'), (f'{files} of A4, --jobs {n}: s', many.ours.median(), many.rival.median(), '--jobs 1', f'{n} times')]
+    table = pd.DataFrame(rows, columns=['what', 'ours', 'rival', 'who', 'wanted']).set_index('what')
+    table['times'] = table.rival/table.ours
+    print(f'{hardware()}; {who or "Tesseract is not installed"}; medians of {rounds} turns\n')
+    print(table.round(2).to_string(na_rep=''))
+    write_atomic(results_dir(out)/'bench_read.csv', lambda p: table.to_csv(p, float_format='%.6g'))
     return table

@@ -7,8 +7,8 @@ __all__ = ['commands', 'raw', 'overview', 'pipeline', 'several', 'option', 'comm
            'RunError', 'said', 'main', 'data', 'backend', 'info', 'chosen', 'value', 'assigned', 'hint', 'listed',
            'own_kernel', 'tidy', 'nameless', 'Gate', 'minutes', 'heading', 'play', 'keep', 'execute', 'last_time',
            'time_left', 'new_job', 'old_job', 'carry_out', 'run', 'store', 'train', 'bench', 'silent', 'pictures',
-           'written_as', 'classify', 'draw', 'submit', 'table_shape', 'output_folder', 'quietly', 'in_turn', 'read',
-           'told', 'test_notebook', 'Count', 'test', 'from_root']
+           'written_as', 'classify', 'draw', 'submit', 'table_shape', 'output_folder', 'quietly', 'alone', 'in_turn',
+           'read', 'told', 'test_notebook', 'Count', 'test', 'from_root']
 
 # %% ../nbs/09_cli.ipynb #939b8d85
 import argparse, ast, difflib, json, os, re, subprocess, sys, tempfile, time
@@ -473,7 +473,7 @@ def train(
     words = [] if resume else [f'recipe={model}', f'seeds={seeds}', f'seed={seed}', f'epochs={epochs}']
     return run(words, [] if resume else ['02_train'], out, resume)
 
-# %% ../nbs/09_cli.ipynb #48f3c67a
+# %% ../nbs/09_cli.ipynb #bc2b39d2
 @command(option('what', choices=['train', 'recognize', 'read'], help='what to time'), option('--rounds', metavar='N', type=int, default=5, help='turns of each; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
@@ -488,11 +488,9 @@ def bench(
       hdr bench recognize            a process, an image, a photograph, a batch, beside TensorFlow
       hdr bench read                 a page of 500 digits and a string of 8, beside Tesseract where it is installed
     """
-    if what == 'read':
-        from hdr.read import bench_read
-        return print(bench_read(rounds))
-    with silent(): from hdr.bench import bench_recognize, bench_train
-    (bench_train if what == 'train' else bench_recognize)(rounds, out=out)
+    with silent(): from hdr.bench import bench_read, bench_recognize, bench_train
+    time_:dict[str, Callable] = dict(train=bench_train, recognize=bench_recognize, read=bench_read)
+    time_[what](rounds, out=out)
 
 # %% ../nbs/09_cli.ipynb #a743bbe1
 @contextmanager
@@ -640,7 +638,7 @@ def output_folder(
         with tempfile.TemporaryFile(dir=out): return Path(out)
     except OSError as e: raise UsageError(f'{out}: results can\'t be written there: {(e.strerror or str(e)).lower()}') from None
 
-# %% ../nbs/09_cli.ipynb #4fb2d4b7
+# %% ../nbs/09_cli.ipynb #f03710c8
 def quietly(
     *work,  # the arguments of `hdr.read.convert`
 ) -> tuple[bytes, str]:  # what it returns
@@ -648,6 +646,10 @@ def quietly(
     with silent():
         from hdr.read import convert
         return convert(*work)
+
+def alone():
+    "A process that works beside others keeps to one core"
+    os.environ['HDR_THREADS'] = '1'
 
 def in_turn(
     work:list[tuple],  # a file first, then the other arguments of `hdr.read.convert`
@@ -659,7 +661,7 @@ def in_turn(
         except Exception as e: return file, None, said(e)
     if jobs == 1: yield from (outcome(w[0], lambda: quietly(*w)) for w in work); return
     from concurrent.futures import ProcessPoolExecutor
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=alone) as pool:
         futures = [pool.submit(quietly, *w) for w in work]
         try: yield from (outcome(w[0], f.result) for w,f in zip(work, futures))
         finally: pool.shutdown(wait=True, cancel_futures=True)

@@ -11,13 +11,13 @@ __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'en
            'marks', 'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network',
            'along', 'emissions', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth', 'tried',
            'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of',
-           'words', 'is_word', 'without_words', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'placed',
+           'words_in', 'is_word', 'without_words', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'placed',
            'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv', 'from_csv', 'digit_of',
            'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs', 'properties',
            'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf',
            'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell',
-           'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score', 'bench_read',
-           'tesseract']
+           'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score', 'tesseract',
+           'tesseract_version']
 
 # %% ../nbs/05_read.ipynb #101ae211
 import csv, glob, io, json, os, shutil, subprocess, time
@@ -735,7 +735,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #a195999e
+# %% ../nbs/05_read.ipynb #14364468
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -745,7 +745,7 @@ def parts_of(
     starts = np.flatnonzero(spaced(boxes[line,:4].tolist(), size))+1
     return np.split(line, starts)
 
-def words(
+def words_in(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     first:int=6,  # marks of a line that are looked at first
@@ -781,7 +781,7 @@ def without_words(
 ) -> np.ndarray:  # (h,w)
     "The page without its words, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
-    found = words(zoomed(ink, s), model)/s
+    found = words_in(zoomed(ink, s), model)/s
     out = ink.copy() if len(found) else ink
     for x0,y0,x1,y1 in found.astype(int): out[max(0,y0-1):y1+2,max(0,x0-1):x1+2] = 0
     return out
@@ -1402,25 +1402,15 @@ def score(
         n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edits(got, truth), len(truth))
     return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
 
-# %% ../nbs/05_read.ipynb #d05491a4
-def bench_read(
-    rounds:int=5,  # turns of each
-    seed:int=0,
-) -> str:  # a line for each
-    "Time a page of A4 with 500 digits and a string of 8, beside Tesseract where it is installed"
-    from hdr.data import hardware, load_mnist, milliseconds
-    _, (x, y) = load_mnist()
-    rng = np.random.default_rng(seed)
-    page, _ = sample_page(x, y, rng, size=(3508, 2480), lines=25, fields=(4, 4), digits=(5, 5), tall=60, paper='plain')
-    string, _ = sample_string(x, y, rng, digits=(8, 8), scale=2)
-    lines = [hardware()]
-    for name,grey,turn in ('A4, 500 digits', page, True), ('string of 8', string, False):
-        lines.append(f'{name:16}{milliseconds(lambda: read_page(grey, turn=turn), rounds):9.1f} ms' + (f'   Tesseract {milliseconds(lambda: tesseract(grey), rounds):9.1f} ms' if shutil.which('tesseract') else '   (Tesseract is not installed)'))
-    return '\n'.join(lines)
-
+# %% ../nbs/05_read.ipynb #7ef3a38b
 def tesseract(
     grey:np.ndarray,  # (h,w) uint8
 ) -> str:
     "What Tesseract reads, from Debian's package where it is installed"
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
     return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png(Image.fromarray(grey)), capture_output=True, check=True).stdout.decode().strip()
+
+def tesseract_version() -> str:  # such as 'Tesseract 5.3.0'; '' where it is not installed
+    "Which one it is"
+    if not shutil.which('tesseract'): return ''
+    return subprocess.run(['tesseract', '--version'], capture_output=True, text=True).stdout.split('\n')[0].capitalize()

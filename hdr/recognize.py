@@ -54,15 +54,15 @@ def weights(
     if hashlib.sha256(data).hexdigest() != known['sha256']: raise WeightsError(f'{path}: not the file that {name}.json describes (SHA-256 differs)')
     return data
 
-# %% ../nbs/04_recognize.ipynb #def847e3
+# %% ../nbs/04_recognize.ipynb #f502ef7b
 class Runtime:
     "A LiteRT model, ready to use"
     def __init__(self,
         data:bytes,  # the model
-        threads:int=0,  # 0: all cores
+        threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
     ):
         from ai_edge_litert.interpreter import Interpreter
-        self.runtime = Interpreter(model_content=data, num_threads=threads or os.cpu_count())
+        self.runtime = Interpreter(model_content=data, num_threads=threads or int(os.environ.get('HDR_THREADS') or os.cpu_count() or 1))
         self.entry, self.exit = (d[0]['index'] for d in (self.runtime.get_input_details(), self.runtime.get_output_details()))
         self.classes, self.shape = int(self.runtime.get_output_details()[0]['shape'][-1]), ()
 

@@ -1402,13 +1402,13 @@ def score(
         n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edits(got, truth), len(truth))
     return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
 
-# %% ../nbs/05_read.ipynb #7ef3a38b
+# %% ../nbs/05_read.ipynb #35fa7de9
 def tesseract(
     grey:np.ndarray,  # (h,w) uint8
 ) -> str:
-    "What Tesseract reads, from Debian's package where it is installed"
+    "What Tesseract reads, from Debian's package where it is installed; with one thread, since several wait for each other most of the time"
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
-    return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png(Image.fromarray(grey)), capture_output=True, check=True).stdout.decode().strip()
+    return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png(Image.fromarray(grey)), capture_output=True, check=True, env={**os.environ, 'OMP_THREAD_LIMIT': '1'}).stdout.decode().strip()
 
 def tesseract_version() -> str:  # such as 'Tesseract 5.3.0'; '' where it is not installed
     "Which one it is"

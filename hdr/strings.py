@@ -308,7 +308,7 @@ def as_text(
     "What it says"
     return ''.join(alphabet[k-1] for k in places if k)
 
-# %% ../nbs/12_strings.ipynb #0b648ee3
+# %% ../nbs/12_strings.ipynb #cdc1ba73
 def string_net(
     width:int|None=None,  # of strips, pixels, a multiple of 4; None: any
 ) -> keras.Model:  # (n,line_height,width,1) float32, 0..1 -> (n,width/2,14) logits, the first: nothing new
@@ -323,7 +323,6 @@ def string_net(
     return keras.Model(image, layers.Reshape((-1, 1+len(alphabet)), dtype='float32')(x), name='strings')
 
 recipes['strings'] = Recipe('strings', epochs=6, batch=64, learning_rate=3e-3, options=dict(weight_decay=.02, global_clipnorm=5.), schedule='one_cycle')
-recipes['strings_more'] = replace(recipes['strings'], epochs=3, learning_rate=1.5e-3)  # goes on from `strings`, on new strips
 
 # %% ../nbs/12_strings.ipynb #6beb4a7e
 def string_batches(
@@ -354,7 +353,7 @@ def exact(
         for z,t in zip(np.asarray(net.predict_on_batch(strips[w][0][i][...,None]/np.float32(255))), strips[w][1][i])]
     return float(np.mean(right))
 
-# %% ../nbs/12_strings.ipynb #08d21e62
+# %% ../nbs/12_strings.ipynb #d92f0966
 def fit_strings(
     recipe:Recipe,
     strips:dict,  # by `sample_strips`, of training digits
@@ -362,13 +361,11 @@ def fit_strings(
     seed:int=1,  # of the weights and the order
     epochs:int=0,  # 0: as many as the recipe says
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
-    start:keras.Model|None=None,  # trained, to begin with; None: anew
 ) -> tuple[keras.Model, pd.DataFrame]:  # the network with its last weights; a row an epoch
     "Train by recipe"
     epochs, steps = epochs or recipe.epochs, len(string_batches(strips, recipe.batch))
     seed_everything(seed, deterministic=False)
     with half_width(): model = string_net()
-    if start: model.set_weights(start.get_weights())
     model.compile(make_optimizer(recipe, steps, epochs), keras.losses.CTC())
     model.optimizer.build(model.trainable_variables)
     history, net = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame(), string_net()
@@ -391,7 +388,7 @@ def string_epoch(
     for w,i in todo: losses.append(float(model.train_on_batch(strips[w][0][i][...,None]/np.float32(255), strips[w][1][i])))
     return dict(train_loss=float(np.mean(losses)), learning_rate=float(model.optimizer.learning_rate), seconds=time.perf_counter()-start)
 
-# %% ../nbs/12_strings.ipynb #f9aca388
+# %% ../nbs/12_strings.ipynb #ff9a9e34
 def of_single_digits(
     ask,  # function (n,line_height,32,1) float32 -> (n,16,14) probabilities
     x:np.ndarray,  # (n,28,28) uint8, MNIST's images
@@ -409,7 +406,6 @@ def telling(
     return keras.Model(net.input, layers.Softmax()(net.output))
 
 def train_strings(
-    name:str='strings',  # the recipe; 'strings_more' goes on from the run of 'strings'
     seed:int=1,  # of the run
     epochs:int=0,  # 0: as many as the recipe says
     out:Path|str='',  # the results folder
@@ -417,17 +413,16 @@ def train_strings(
     n:int=75_000,  # strips
 ) -> dict:  # the row of runs.csv
     "Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's images as strings of one digit"
-    recipe, run, out, first = recipes[name], run_name(name, seed, epochs, images), results_dir(out), name == 'strings'
-    start = None if first else load_trained(run_name('strings', seed, epochs, images))
+    recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
     for folder in checkpoint.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
     (x, y), held = data['train'], sample_strips(supply(data['validation'][0], data['validation'][1], seed), max(20, n//40), seed)
-    strips = sample_strips(supply(x, y, seed if first else 100+seed), n, seed if first else 100+seed)
-    with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint, start)
+    strips = sample_strips(supply(x, y, seed), n, seed)
+    with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint)
     write_atomic(trained_path(run), net.save)
     fixed = string_net(32)
-    row = dict(run=run, recipe=name, model='strings', epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
+    row = dict(run=run, recipe='strings', model='strings', epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(), macs=macs(fixed), bytes=4*net.count_params(),
         ms_per_image=milliseconds(lambda: fixed.predict_on_batch(np.zeros((1,line_height,32,1), np.float32))), **about,
         note=f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits; accuracies are of strings of one digit')

@@ -145,7 +145,7 @@ def texture(rng):
     n = rng.normal(0, 1, (int(rng.integers(6, 40)),)*2).astype(np.float32)
     return np.clip(cv2.resize(n, (120,120), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))*rng.uniform(.5, 2) - rng.uniform(-.3, 1), 0, 1)
 
-# %% ../nbs/10_robust.ipynb #d3b6c3d7
+# %% ../nbs/10_robust.ipynb #e16ed0a3
 def pair(
     rng:np.random.Generator,  # of which digits and where
     x:np.ndarray,  # (n,28,28) uint8, digits
@@ -185,7 +185,7 @@ def negatives(
     y:np.ndarray,  # (n,) their labels
     n:int,  # how many are wanted
     seed:int=0,  # of all that is random
-    share:np.ndarray=np.array([.2,.22,.1,.06,.05,.03,.18,.16]),  # of prints, letters, scribbles, shapes, textures, words, pairs and fragments
+    share:tuple=(.2,.22,.1,.06,.05,.03,.18,.16),  # of prints, letters, scribbles, shapes, textures, words, pairs and fragments
 ) -> np.ndarray:  # (n,28,28) uint8, in MNIST's form
     "Things that are no digits"
     rng, cuttable = np.random.default_rng(seed), x[y != 1]

@@ -88,7 +88,7 @@ def other_mark(
     a = scaled(x, h.tall/20*rng.uniform(.5, 1.2), h.slant)
     return Mark(a, (h.tall-len(a))/2 + rng.normal(0, .15*h.tall), 0)
 
-# %% ../nbs/12_strings.ipynb #0781b4b2
+# %% ../nbs/12_strings.ipynb #a0052fda
 @dataclass
 class Supply:
     "What strings are made of"
@@ -109,7 +109,7 @@ def supply(
     bent = [augment(x[i:i+2000,...,None]/np.float32(255), draw, rotation=8, zoom=.12, shear=6, elastic=.5) for i in range(0, len(x), 2000)]
     x = np.concatenate([np.round(255*np.asarray(b)[...,0]).clip(0, 255).astype(np.uint8) for b in bent])
     seen = x.max((1,2)) > 128
-    return Supply(x[seen], y[seen], negatives(x[seen], y[seen], max(50, len(x)//15), seed, share=np.array([.3,.35,.15,.1,0,.1,0,0])))
+    return Supply(x[seen], y[seen], negatives(x[seen], y[seen], max(50, len(x)//15), seed, share=(.3,.35,.15,.1,0,.1,0,0)))
 
 def some_digits(
     s:Supply,

@@ -75,12 +75,11 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
-# %% ../nbs/01_model.ipynb #cd688cb8
+# %% ../nbs/01_model.ipynb #81397ca3
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; after each but the last the picture is halved
-    classes:int=10,  # answers
-) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,classes) probabilities, rows sum to 1
+) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other, pooled from stage to stage"
     x = image = keras.Input((28,28,1))
     for i,stage in enumerate(stages, 1):
@@ -88,7 +87,7 @@ def stacked(
             filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)
             x = conv_bn(x, filters, kernel, pool=j == len(stage) and i < len(stages))
     x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    return keras.Model(image, layers.Dense(classes, activation='softmax')(x), name=name)
+    return keras.Model(image, layers.Dense(10, activation='softmax')(x), name=name)
 
 @register
 def tiny() -> keras.Model:

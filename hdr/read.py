@@ -676,7 +676,7 @@ def turned(
     m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
     return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
 
-# %% ../nbs/05_read.ipynb #22032952
+# %% ../nbs/05_read.ipynb #c9e38015
 enough = 2.  # log of how much likelier marks must be digits than none, on average, for a page or a field to be one of digits
 
 def quarter_turns(
@@ -691,7 +691,8 @@ def quarter_turns(
     tall = np.maximum(w, h)
     b = b[(tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 5*h) & (h < 5*w)] if len(b) else b  # a digit by itself
     b = b[np.linspace(0, len(b)-1, min(most, len(b))).astype(int)]
-    best, odds = np.swapaxes([likely(turn_mnist(marks_as_mnist(ink, labels, b), k), model) for k in range(4)], 0, 1)  # (4,n) each
+    x = marks_as_mnist(ink, labels, b)
+    best, odds = np.swapaxes([likely(turn_mnist(x, k), model) for k in range(4)], 0, 1)  # (4,n) each
     taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
     total = odds.sum(1) + taller*np.array([1,-1,1,-1])
     k = int(total.argmax())

@@ -7,10 +7,10 @@ __all__ = ['glyphs', 'letters', 'pens', 'canvas', 'extent', 'stroke', 'flagged',
            'printed', 'written', 'word', 'scribble', 'shape', 'texture', 'pair', 'fragment', 'is_bar', 'negatives',
            'reader', 'styles', 'mixture', 'best_temperature', 'threshold_for', 'ship_reader', 'confidences']
 
-# %% ../nbs/10_robust.ipynb #7a6a59a4
+# %% ../nbs/10_robust.ipynb #32a0a7b7
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import json, string
+import string
 from functools import cache
 from pathlib import Path
 import cv2, numpy as np, pandas as pd, keras
@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .data import normalize, results_dir, show_digits, write_atomic
 from .model import conv_bn, register
 from .recognize import Recognizer, Runtime, centred, crop, resized, sharpened, to_mnist, weights_dir
-from .ship import kinds, make_card, smallest, to_litert
+from .ship import kinds, make_card, put, row_of, smallest, to_litert
 from .train import Recipe, load_trained, mixtures, parts, recipes, run_name, score, train
 
 # %% ../nbs/10_robust.ipynb #ccd21406
@@ -253,7 +253,7 @@ def threshold_for(
     "What a confidence has to reach"
     return float(np.quantile(confidence, rejected))
 
-# %% ../nbs/10_robust.ipynb #55ed1f76
+# %% ../nbs/10_robust.ipynb #0fda5c93
 def ship_reader(
     out:Path|str='',  # the results folder, where the run is recorded
     folder:Path|str='',  # where weights go; '': hdr/weights
@@ -261,18 +261,15 @@ def ship_reader(
 ) -> dict:  # the card
     "Put the trained reader into a file, with a card that has its temperature and threshold"
     data, folder = parts(), Path(folder or weights_dir())
-    net, row = load_trained(run), pd.read_csv(results_dir(out)/'runs.csv', keep_default_na=False).set_index('run', drop=False).loc[run].to_dict()
+    net, row = load_trained(run), row_of(run, out)
     files = {k: to_litert(net, k, normalize(data['train'][0][:500])) for k in kinds}
     (x, y), (x_test, y_test) = data['validation'], data['test']
     kind = smallest(files, x, y)
     right = int((Runtime(files[kind]).predict_proba(x_test)[:,:10].argmax(1) == y_test).sum())
     about = dict(make_card(row, files[kind], kind, right, len(y_test)), retrain='hdr run --only 10_robust -p again=True', temperature=best_temperature(Runtime(files[kind]).predict_proba(x), y), threshold=0.)
-    put = lambda: write_atomic(folder/'reader.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))
-    folder.mkdir(exist_ok=True)
-    write_atomic(folder/'reader.tflite', lambda p: p.write_bytes(files[kind]))
-    put()
+    put(folder, files[kind], about)
     about['threshold'] = threshold_for(confidences(Recognizer('reader', folder=folder), x))
-    put()
+    put(folder, files[kind], about)
     return about
 
 def confidences(

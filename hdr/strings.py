@@ -8,23 +8,23 @@ __all__ = ['widths', 'Hand', 'some_hand', 'Mark', 'digit_mark', 'sign_mark', 'ot
            'warped', 'sample_strip', 'sample_strips', 'as_text', 'string_net', 'string_batches', 'half_width', 'exact',
            'fit_strings', 'string_epoch', 'of_single_digits', 'telling', 'train_strings', 'ship_strings']
 
-# %% ../nbs/12_strings.ipynb #8d56b42a
+# %% ../nbs/12_strings.ipynb #25c1c2a4
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import json, time
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 import cv2, numpy as np, pandas as pd, keras
 from keras import layers
-from .data import augment, cache_dir, milliseconds, peak_memory, results_dir, write_atomic
+from .data import augment, milliseconds, peak_memory, results_dir, write_atomic
 from .model import conv_bn, macs
 from .read import alphabet, emissions, line_height, scaled, side_by_side, writing_height
 from .recognize import Runtime, weights_dir
 from .robust import flagged, negatives, styles
-from .ship import kinds, make_card, to_litert
-from .train import Recipe, fingerprint, load_checkpoint, load_trained, make_optimizer, parts, recipes, record, run_name, save_checkpoint, seed_everything, trail, trained_path
+from .ship import make_card, put, row_of, to_litert
+from .train import Recipe, checkpoint_path, load_checkpoint, load_trained, make_optimizer, parts, recipes, record, run_name, save_checkpoint, seed_everything, trail, trained_path
 
 # %% ../nbs/12_strings.ipynb #fb75133c
 @dataclass
@@ -388,7 +388,7 @@ def string_epoch(
     for w,i in todo: losses.append(float(model.train_on_batch(strips[w][0][i][...,None]/np.float32(255), strips[w][1][i])))
     return dict(train_loss=float(np.mean(losses)), learning_rate=float(model.optimizer.learning_rate), seconds=time.perf_counter()-start)
 
-# %% ../nbs/12_strings.ipynb #ff9a9e34
+# %% ../nbs/12_strings.ipynb #f26aeed5
 def of_single_digits(
     ask,  # function (n,line_height,32,1) float32 -> (n,16,14) probabilities
     x:np.ndarray,  # (n,28,28) uint8, MNIST's images
@@ -415,8 +415,7 @@ def train_strings(
     "Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's images as strings of one digit"
     recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
-    checkpoint = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
-    for folder in checkpoint.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = checkpoint_path(run, recipe)
     (x, y), held = data['train'], sample_strips(supply(data['validation'][0], data['validation'][1], seed), max(20, n//40), seed)
     strips = sample_strips(supply(x, y, seed), n, seed)
     with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint)
@@ -430,7 +429,7 @@ def train_strings(
     checkpoint.unlink()
     return row
 
-# %% ../nbs/12_strings.ipynb #9da5c376
+# %% ../nbs/12_strings.ipynb #94f6df84
 def ship_strings(
     out:Path|str='',  # the results folder, where the run is recorded
     folder:Path|str='',  # where weights go; '': hdr/weights
@@ -438,12 +437,10 @@ def ship_strings(
 ) -> dict:  # the card
     "Put the trained network into a file, with a card"
     data, folder = parts(), Path(folder or weights_dir())
-    row = pd.read_csv(results_dir(out)/'runs.csv', keep_default_na=False).set_index('run', drop=False).loc[run].to_dict()
+    row = row_of(run, out)
     file, (x, y) = to_litert(telling(load_trained(run)), 'float16'), data['test']
     right = int((of_single_digits(Runtime(file).ask, x).argmax(1) == y).sum())
     about = dict(make_card(row, file, 'float16', right, len(y)), name='strings', reads='strips', alphabet=alphabet, height=line_height, writing=writing_height,
         note=row['note'], retrain='hdr run --only 12_strings -p again=True')
-    folder.mkdir(exist_ok=True)
-    write_atomic(folder/'strings.tflite', lambda p: p.write_bytes(file))
-    write_atomic(folder/'strings.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))
+    put(folder, file, about)
     return about

@@ -6,9 +6,9 @@
 __all__ = ['recipes', 'mixtures', 'columns', 'ensembles', 'optimizers', 'rates', 'studies', 'Recipe', 'Augment', 'make_optimizer',
            'compiled', 'state', 'save_checkpoint', 'load_checkpoint', 'check_room', 'seed_everything', 'epoch_line',
            'plateau', 'keras_logs', 'without_augmentation', 'train_epoch', 'fit', 'run_name', 'score', 'parts', 'ready',
-           'among_digits', 'add_row', 'record', 'trail', 'fingerprint', 'trained_path', 'load_trained', 'train_network',
-           'train_classic', 'ask_all', 'record_ensemble', 'train', 'DigitClassifier', 'rows', 'study', 'try_out',
-           'tune', 'plan', 'finished_since']
+           'among_digits', 'add_row', 'record', 'trail', 'fingerprint', 'trained_path', 'checkpoint_path',
+           'load_trained', 'train_network', 'train_classic', 'ask_all', 'record_ensemble', 'train', 'DigitClassifier',
+           'rows', 'study', 'try_out', 'tune', 'plan', 'finished_since']
 
 # %% ../nbs/02_train.ipynb #a5919a5a
 import os
@@ -336,7 +336,7 @@ def trail(
     return dict(seed=seed, split_seed=0, backend=keras.backend.backend(), hardware=hardware(), versions=versions(), git_revision=git_revision(),
                 data_sha256=data_sha256()[:16], started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
 
-# %% ../nbs/02_train.ipynb #66ad2308
+# %% ../nbs/02_train.ipynb #198179b6
 def fingerprint(
     recipe:Recipe,  # what is trained
 ) -> str:  # 8 hexadecimal digits
@@ -349,6 +349,15 @@ def trained_path(
     "Where the trained network of a run is kept"
     return cache_dir()/'models'/f'{run}.keras'
 
+def checkpoint_path(
+    run:str,  # such as 'base-s1'
+    recipe:Recipe,  # what is trained
+) -> Path:  # file in the cache
+    "Where an unfinished run is kept; its folder and that of trained networks are made"
+    path = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
+    for folder in path.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
+    return path
+
 def load_trained(
     run:str='base-s1',  # a run made on this machine
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities
@@ -357,7 +366,7 @@ def load_trained(
     if not path.exists(): raise FileNotFoundError(f'{path}: no trained network of run {run!r} on this machine; `hdr run` makes it')
     return keras.saving.load_model(path, compile=False)
 
-# %% ../nbs/02_train.ipynb #94604349
+# %% ../nbs/02_train.ipynb #8d4e24d0
 def train_network(
     name:str,  # a key of `recipes`
     seed:int=1,  # of the run
@@ -369,15 +378,15 @@ def train_network(
     "Train by recipe from the last checkpoint on, keep the network in the cache, record the run; accuracies are those of MNIST's own images among ten digits"
     recipe, run, out, mixture = recipes[name], run_name(name, seed, epochs, images), results_dir(out), mixtures.get(name)
     about, data, epochs = trail(seed), parts(recipe.validation, images), epochs or recipe.epochs
-    checkpoint = cache_dir()/'checkpoints'/f'{run}-{fingerprint(recipe)}.npz'
-    for folder in checkpoint.parent, trained_path(run).parent: folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = checkpoint_path(run, recipe)
     check_room(out, 1)
     with peak_memory() as memory: net, history = fit(recipe, ready(data, mixture), seed, epochs, checkpoint, deterministic)
     write_atomic(trained_path(run), net.save)
+    notes = [] if deterministic else ['not deterministic']
+    if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
     row = dict(run=run, recipe=name, model=recipe.model, epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer,
         learning_rate=recipe.learning_rate, train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
-        memory_mb=memory['mb'], note=', '.join(['not deterministic']*(not deterministic) + [f'shown: {mixture.__module__}.{mixture.__name__}' for _ in [0] if mixture]),
-        **about, **cost(net))
+        memory_mb=memory['mb'], note=', '.join(notes), **about, **cost(net))
     row = record(row, lambda x: among_digits(net.predict(normalize(x), batch_size=500, verbose=0)), data, history, out)
     checkpoint.unlink()
     return row

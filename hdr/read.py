@@ -9,15 +9,15 @@ __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'en
            'sample_page', 'photographed', 'edits', 'digits_only', 'zoomed', 'dark_ink', 'page_ink', 'strokes',
            'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing',
            'marks', 'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network',
-           'along', 'emissions', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth', 'tried',
-           'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of',
-           'words_in', 'is_word', 'without_words', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages', 'placed',
-           'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv', 'from_csv', 'digit_of',
-           'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs', 'properties',
-           'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as', 'from_page_xml', 'to_pdf',
-           'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners', 'Cell', 'read_grid', 'read_cell',
-           'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score', 'tesseract',
-           'tesseract_version']
+           'along', 'emissions', 'underlaid', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth',
+           'doubted', 'tried', 'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist',
+           'upright', 'parts_of', 'words_in', 'is_word', 'without_words', 'pages', 'content', 'few', 'pdf_pages',
+           'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv',
+           'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in',
+           'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined',
+           'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners',
+           'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered',
+           'png', 'score', 'tesseract', 'tesseract_version']
 
 # %% ../nbs/05_read.ipynb #101ae211
 import csv, glob, io, json, os, shutil, subprocess, time
@@ -548,15 +548,30 @@ def emissions(
         at += n
     return out
 
-# %% ../nbs/05_read.ipynb #4e726183
+# %% ../nbs/05_read.ipynb #ba01ad98
+def underlaid(
+    p:np.ndarray,  # (t,14) by `along`
+    s:Strip,
+    ink:np.ndarray,  # (h,w) of the page, above 0 where ink is that is no rule
+    near:float=3,  # pixels of the strip to both sides
+    least:float=.1,  # of the strip's height
+) -> list[tuple[int,int,int]]:  # as by `emissions`
+    "What is said where there is ink"
+    wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
+    def backed(a, b):
+        at = s.box[0]+wide*(a+b)
+        under = ink[max(0,s.box[1]):max(0,s.box[3]), max(0,int(at-near*wide)):max(0,int(at+near*wide)+1)]
+        return under.any(1).sum() > least*tall
+    return [(k, a, b) for k,a,b in emissions(p) if k > 10 or backed(a, b)]
+
 def said(
     p:np.ndarray,  # (t,14) by `along`
+    spikes:list[tuple[int,int,int]],  # those of them that count
     s:Strip,
     ink:np.ndarray,  # (h,w) of the page, above 0 where marks are
     threshold:float,  # least confidence
 ) -> list[Digit|str]:  # digits and separators, from left to right
     "What a strip says, and where"
-    spikes = emissions(p)
     out:list[Digit|str] = []
     middle = np.array([(a+b)/2 for _,a,b in spikes])
     ends = np.concatenate([middle[:1]-9, (middle[1:]+middle[:-1])/2, middle[-1:]+9])
@@ -606,7 +621,7 @@ def line_of(
         elif text and text[-1] not in '.,-': text += f
     return Line(text.rstrip('.,-'), digits)
 
-# %% ../nbs/05_read.ipynb #c5f171da
+# %% ../nbs/05_read.ipynb #045d17f4
 @lru_cache
 def recognizer(
     name:str='',  # shipped weights; '': the best
@@ -624,16 +639,28 @@ def read_ink(
     found, alone = [g for i,l in enumerate(lines_of(boxes, size)) for g in tried(ink, boxes[l], i)], whole(ink)
     tries = [found[0][:1]+alone] if alone and len(found) == 1 else [*found, alone] if alone else found
     ps = iter(along([s for some in tries for s in some]))
-    best = [max(((s, next(ps)) for s in some), key=lambda r: worth(r[1])) for some in tries]
-    if alone: best = best[-1:] if worth(best[-1][1]) > sum(worth(p) for _,p in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
-    lines = [list(some) for _,some in groupby(best, lambda r: r[0].line)]
-    return [line for some in lines if (line := line_of([f for s,p in some for f in said(p, s, mine, threshold)], float(np.median([s.size for s,_ in some]))))]
+    best = [max(((p, underlaid(p, s, labels), s) for s,p in zip(some, ps)), key=lambda r: worth(*r[:2])) for some in tries]
+    if alone: best = best[-1:] if worth(*best[-1][:2]) > sum(worth(*r[:2]) for r in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
+    rows = [list(some) for _,some in groupby(best, lambda r: r[2].line)]
+    lines = [line for some in rows if (line := line_of([f for r in some for f in said(*r, mine, threshold)], float(np.median([s.size for *_,s in some]))))]
+    return [] if threshold and doubted(lines, ink*mine) else lines
 
 def worth(
     p:np.ndarray,  # (t,14) by `along`
+    spikes:list[tuple[int,int,int]],  # those of them that count
 ) -> float:
     "How many digits are right, as far as one can tell, less those that are wrong"
-    return float(sum(2*p[a:b,k].max()-1 for k,a,b in emissions(p) if k <= 10))
+    return float(sum(2*p[a:b,k].max()-1 for k,a,b in spikes if k <= 10))
+
+def doubted(
+    lines:list[Line],  # as read
+    ink:np.ndarray,  # (h,w) 0..1 of the marks of the page
+    most:int=64,  # digits asked
+) -> bool:
+    "Do the digits of a page, each by itself, look rather like none to the network for single digits?"
+    boxes = [d.box for l in lines for d in l.digits]
+    some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
+    return bool(some) and bool(likely(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some]))[1].mean() < 0)
 
 def tried(
     ink:np.ndarray,  # (h,w) 0..1 of the page
@@ -736,7 +763,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #14364468
+# %% ../nbs/05_read.ipynb #75b73c06
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -750,7 +777,7 @@ def words_in(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     first:int=6,  # marks of a line that are looked at first
-) -> np.ndarray:  # (n,4) boxes of marks
+) -> tuple[np.ndarray, np.ndarray, bool]:  # (n,4) boxes of marks of words; (m,4) of the others; is the page rather one of words, or of no writing at all?
     "What is written in fields that are rather no digits"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
@@ -761,10 +788,11 @@ def words_in(
         return float(odds[i].mean()) if len(i) else 0.
     lines = lines_of(b, size)
     page = ask(l[one[l]][np.linspace(0, one[l].sum()-1, min(first, one[l].sum())).astype(int)] for l in lines)
-    lines = [l for l in lines if odds[l].min() < 0 or page < 0]
-    ask(l[one[l]] for l in lines)
-    found = [part for l in lines for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
-    return b[np.concatenate([[], *found]).astype(int),:4]
+    doubtful = [l for l in lines if odds[l].min() < 0 or page < 0]
+    ask(l[one[l]] for l in doubtful)
+    found = [part for l in doubtful for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
+    words, all_ = (np.concatenate([[], *some]).astype(int) for some in (found, lines))
+    return b[words,:4], b[np.setdiff1d(all_, words),:4], page < 0
 
 def is_word(
     field:np.ndarray,  # (n,) log of how much likelier each mark is a digit than none, less `enough`
@@ -782,9 +810,11 @@ def without_words(
 ) -> np.ndarray:  # (h,w)
     "The page without its words, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
-    found = words_in(zoomed(ink, s), model)/s
-    out = ink.copy() if len(found) else ink
-    for x0,y0,x1,y1 in found.astype(int): out[max(0,y0-1):y1+2,max(0,x0-1):x1+2] = 0
+    words, rest, foreign = words_in(zoomed(ink, s), model)
+    around_ = lambda boxes: [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
+    out = np.zeros_like(ink) if foreign else ink.copy() if len(words) else ink
+    for place in around_(rest) if foreign else []: out[place] = ink[place]
+    for place in around_(words): out[place] = 0
     return out
 
 # %% ../nbs/05_read.ipynb #a8c0cf4b

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'stacked', 'tiny', 'small', 'base',
-           'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps', 'deskew',
-           'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
+           'large', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps',
+           'deskew', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
 
 # %% ../nbs/01_model.ipynb #b1965d13
 import os
@@ -75,7 +75,7 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
-# %% ../nbs/01_model.ipynb #81397ca3
+# %% ../nbs/01_model.ipynb #82f803df
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; after each but the last the picture is halved
@@ -103,6 +103,11 @@ def small() -> keras.Model:
 def base() -> keras.Model:
     "Fewer multiply-accumulates than a quarter of the starting recipe's"
     return stacked('base', (16,), (32,32), (64,64,64))
+
+@register
+def large() -> keras.Model:
+    "Like `base`, with twice the channels"
+    return stacked('large', (32,), (64,64), (128,128,128))
 
 # %% ../nbs/01_model.ipynb #dc6a1465
 def wide_dense(

@@ -763,7 +763,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #75b73c06
+# %% ../nbs/05_read.ipynb #63d346ff
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -781,7 +781,7 @@ def words_in(
     "What is written in fields that are rather no digits"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    one, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
+    one, odds = (h > .45*size) & (w < .9*h), np.zeros(len(b))
     def ask(some):
         i = np.concatenate([[], *some]).astype(int)
         odds[i] = likely(marks_as_mnist(ink, labels, b[i]), model)[1]-enough
@@ -802,7 +802,7 @@ def is_word(
 ) -> bool:
     "Is a field rather no digits?"
     if len(field) < least and len(line) >= least and line.sum() < 0: return True
-    return bool((page < 0 or len(field) >= least) and field.sum() + least*(min(0, page) + min(0, line.mean() if len(line) else 0)) < 0)
+    return bool((page < 0 and len(line) >= least or len(field) >= least) and field.sum() + least*(min(0, page) + min(0, line.mean() if len(line) else 0)) < 0)
 
 def without_words(
     ink:np.ndarray,  # (h,w) 0..1
@@ -1420,16 +1420,17 @@ def png(
     picture.save(out, 'PNG')
     return out.getvalue()
 
-# %% ../nbs/05_read.ipynb #654bf4dc
+# %% ../nbs/05_read.ipynb #deb1f0f4
 def score(
     pairs,  # of (grey, truth)
+    reads:Callable|None=None,  # function of grey -> text; None: `read_page`
     **how,  # for `read_page`
 ) -> dict:  # n, digits, exact (share), error (characters, share), ms
     "Read pictures whose text is known"
     n = digits = right = wrong = 0
     start = time.perf_counter()
     for grey,truth in pairs:
-        got = digits_only(read_page(grey, **how).text)
+        got = digits_only(reads(grey) if reads else read_page(grey, **how).text)
         n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edits(got, truth), len(truth))
     return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
 

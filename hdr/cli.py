@@ -666,12 +666,13 @@ def in_turn(
         try: yield from (outcome(w[0], f.result) for w,f in zip(work, futures))
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../nbs/09_cli.ipynb #d9b4280e
+# %% ../nbs/09_cli.ipynb #a2fb57e6
 @command(option('paths', metavar='PATH', nargs='+', help='scans, photographs, PDFs; a folder stands for those in it'),
     option('--format', choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf'], default='text', help='default: %(default)s; pdf is the scan with text to search and copy'),
     option('--out', metavar='DIR', default='', help='a file for each there; else results are printed'),
     option('--annotate', action='store_true', help='pictures with boxes and digits drawn on them, into --out'),
     option('--grid', metavar='ROWSxCOLS', default='', help='read a table into CSV: 46x25, or auto'),
+    option('--field', action='store_true', help='each picture is one field, upright: its tallest line is read, not what is beside it'),
     option('--threshold', metavar='T', type=float, default=.5, help="digits with less confidence are '?'; default: %(default)s"),
     option('--jobs', metavar='N', type=int, default=1, help='files at the same time; default: %(default)s'))
 def read(
@@ -680,6 +681,7 @@ def read(
     out:str='',  # folder; '': print
     annotate:bool=False,  # pictures too
     grid:str='',  # 'auto' or such as '46x25'
+    field:bool=False,  # each picture is one field
     threshold:float=.5,  # least confidence
     jobs:int=1,  # processes
 ) -> int:  # exit status: 1 where a file could not be read
@@ -692,15 +694,17 @@ def read(
       hdr read scans/ --format json --out results --jobs 2
       hdr read form.pdf --format pdf --out searchable --annotate
       hdr read grades.png --grid auto --out tables
+      hdr read amounts/ --field --format csv
     """
     if not 0 <= threshold <= 1: raise UsageError(f'--threshold {threshold:g}: wanted is 0 to 1')
     if not out and (annotate or format == 'pdf'): raise UsageError(f'{"--annotate" if annotate else "--format pdf"} needs --out DIR')
     if jobs < 1: raise UsageError(f'--jobs {jobs}: wanted is 1 or more')
+    if grid and field: raise UsageError('--grid or --field, not both')
     table, folder = table_shape(grid), output_folder(out)
     from hdr.read import formats, listed, targets
     if not (files := listed(paths)): raise UsageError(f'{", ".join(paths)}: no scans there')
     places:list[Path|None] = [*targets(files, folder, '.csv' if grid else formats[format][0])] if folder else [None]*len(files)
-    work = [(f, p, format, threshold, annotate, table) for f,p in zip(files, places)]
+    work = [(f, p, format, threshold, annotate, table, field) for f,p in zip(files, places)]
     return told(in_turn(work, jobs), places)
 
 # %% ../nbs/09_cli.ipynb #006b44ef

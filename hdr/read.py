@@ -10,8 +10,8 @@ __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'en
            'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing',
            'marks', 'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network',
            'along', 'emissions', 'underlaid', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth',
-           'doubted', 'tried', 'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist',
-           'upright', 'parts_of', 'words_in', 'is_word', 'without_words', 'pages', 'content', 'few', 'pdf_pages',
+           'tried', 'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright',
+           'parts_of', 'words_in', 'is_word', 'without_words', 'doubted', 'pages', 'content', 'few', 'pdf_pages',
            'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv',
            'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in',
            'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined',
@@ -621,7 +621,7 @@ def line_of(
         elif text and text[-1] not in '.,-': text += f
     return Line(text.rstrip('.,-'), digits)
 
-# %% ../nbs/05_read.ipynb #045d17f4
+# %% ../nbs/05_read.ipynb #27cbf8e9
 @lru_cache
 def recognizer(
     name:str='',  # shipped weights; '': the best
@@ -632,6 +632,7 @@ def recognizer(
 def read_ink(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
     threshold:float=.5,  # least confidence
+    field:bool=False,  # the line of the tallest digits alone
 ) -> list[Line]:  # from top to bottom
     "Everything from ink to lines"
     labels, boxes, size = marks(ink)
@@ -643,7 +644,8 @@ def read_ink(
     if alone: best = best[-1:] if worth(*best[-1][:2]) > sum(worth(*r[:2]) for r in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
     rows = [list(some) for _,some in groupby(best, lambda r: r[2].line)]
     lines = [line for some in rows if (line := line_of([f for r in some for f in said(*r, mine, threshold)], float(np.median([s.size for *_,s in some]))))]
-    return [] if threshold and doubted(lines, ink*mine) else lines
+    if field: lines = sorted(lines, key=lambda l: np.median([d.box[3]-d.box[1] for d in l.digits]))[-1:]
+    return lines
 
 def worth(
     p:np.ndarray,  # (t,14) by `along`
@@ -651,16 +653,6 @@ def worth(
 ) -> float:
     "How many digits are right, as far as one can tell, less those that are wrong"
     return float(sum(2*p[a:b,k].max()-1 for k,a,b in spikes if k <= 10))
-
-def doubted(
-    lines:list[Line],  # as read
-    ink:np.ndarray,  # (h,w) 0..1 of the marks of the page
-    most:int=64,  # digits asked
-) -> bool:
-    "Do the digits of a page, each by itself, look rather like none to the network for single digits?"
-    boxes = [d.box for l in lines for d in l.digits]
-    some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
-    return bool(some) and bool(likely(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some]))[1].mean() < 0)
 
 def tried(
     ink:np.ndarray,  # (h,w) 0..1 of the page
@@ -817,6 +809,17 @@ def without_words(
     for place in around_(words): out[place] = 0
     return out
 
+# %% ../nbs/05_read.ipynb #dfe62a07
+def doubted(
+    lines:list[Line],  # as read
+    ink:np.ndarray,  # (h,w) 0..1 of the page
+    most:int=16,  # digits asked
+) -> bool:
+    "Do the digits of a page, each by itself, look rather like none to the network for single digits?"
+    boxes = [d.box for l in lines for d in l.digits]
+    some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
+    return bool(some) and bool(likely(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some]))[1].mean() < 0)
+
 # %% ../nbs/05_read.ipynb #a8c0cf4b
 most_pages, most_pixels = 500, 40_000_000
 
@@ -890,23 +893,26 @@ def placed(
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
     return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
 
-# %% ../nbs/05_read.ipynb #4db9a226
+# %% ../nbs/05_read.ipynb #be0caf7f
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
     page:int=1,  # its number there
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
+    field:bool=False,  # the picture is one field and lies as it should: its tallest line is read, and not what is cut off or small beside it
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
     h, w = grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     seen = page_ink(zoomed(grey, shrink))
-    k, angle = upright(seen) if turn else (0, 0.)
+    k, angle = upright(seen) if turn and not field else (0, 0.)
     if k: seen, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (seen, grey))
     level, m = turned(seen, angle) if angle else (seen, np.eye(2, 3))
     level, scale = well_sized(level)
-    lines = read_ink(without_words(level) if threshold else level, threshold)
+    if threshold: level = without_words(level)
+    lines = read_ink(level, threshold, field)
+    if threshold and doubted(lines, level): lines = []
     for d in (d for l in lines for d in l.digits): d.box = placed(d.box, scale, m, shrink, grey.shape)
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey)
 
@@ -923,10 +929,11 @@ def read(
     source:Any,  # path, bytes, PIL image or array
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
+    field:bool=False,  # each page is one field, such as a row number or an amount, and lies as it should: its tallest line is read
 ) -> Page|list[Page]:  # several pages, where the file is of a kind that can hold several
     "Read handwritten digits from a scan, a photograph or a PDF"
     name = str(source) if isinstance(source, (str, Path)) else ''
-    found = [read_page(g, name, i, threshold, turn) for i,g in enumerate(pages(source), 1)]
+    found = [read_page(g, name, i, threshold, turn, field) for i,g in enumerate(pages(source), 1)]
     return found[0] if len(found) == 1 else found
 
 # %% ../nbs/05_read.ipynb #057e9ecd
@@ -1376,7 +1383,7 @@ def targets(
         taken.add(places[-1].resolve())
     return places
 
-# %% ../nbs/05_read.ipynb #05f5d976
+# %% ../nbs/05_read.ipynb #8099f664
 def convert(
     file:Path,  # to be read
     target:Path|None,  # to be written; None: nothing
@@ -1384,11 +1391,12 @@ def convert(
     threshold:float=.5,  # least confidence
     annotate:bool=False,  # a picture of each page beside it, with boxes
     grid:tuple[int,int]|bool=False,  # a table: rows and columns, True: as its rules say
+    field:bool=False,  # see `read`
 ) -> tuple[bytes, str]:  # what was written, or would be; a few words about it
     "Read one file and write the result"
     cv2.setNumThreads(1)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
-    read_ = [read_page(g, str(file), i, threshold) for i,g in enumerate(pages(file), 1)]
+    read_ = [read_page(g, str(file), i, threshold, field=field) for i,g in enumerate(pages(file), 1)]
     digits = [d for p in read_ for l in p.lines for d in l.digits]
     data = [formats[format][1](p) for p in ([[p] for p in read_] if format == 'page' else [read_])]
     for i,d in enumerate(data, 1):

@@ -503,19 +503,16 @@ def silent():
         os.dup2(terminal, 2)
         for f in terminal, nowhere: os.close(f)
 
-# %% ../nbs/09_cli.ipynb #46d8985c
+# %% ../nbs/09_cli.ipynb #b190e75b
 def pictures(
     paths:Sequence[str],  # files, folders, patterns such as '*.png', or '-' for standard input
 ) -> list:  # (name, source) of each picture, in order
     "What is meant by paths; a pattern without files or a folder without pictures is a `UsageError`"
-    from glob import glob, has_magic
-    from hdr.recognize import ImageError, gather
+    from hdr.recognize import ImageError, files_in
     found:list = []
     for path in paths:
         if path == '-': found.append(('standard input', sys.stdin.buffer.read())); continue
-        names = sorted(glob(path)) if has_magic(path) and not Path(path).exists() else [path]
-        if not names: raise UsageError(f'{path}: no such files')
-        try: found += [(str(p), p) for name in names for p in gather(Path(name))]
+        try: found += [(str(p), p) for p in files_in(path)]
         except ImageError as e: raise UsageError(str(e)) from None
     return found
 
@@ -537,7 +534,7 @@ def written_as(
     line = lambda file,digit,sure,second,notes: f'{file:{width}}  {digit:>5}  {sure:>10}  {second:>6}  {notes}'.rstrip()
     return '\n'.join([line('file', 'digit', 'confidence', 'second', 'notes'), *(line(r['file'], '-' if r['rejected'] else r['digit'], f'{r["confidence"]:.1%}', r['second'], r['notes']) for r in plain)])
 
-# %% ../nbs/09_cli.ipynb #5c463ab2
+# %% ../nbs/09_cli.ipynb #695193fa
 @command(option('paths', metavar='PATH', nargs='+', help="pictures of one digit each: files, folders, patterns; - reads standard input"),
     option('--format', dest='form', choices=['table', 'csv', 'json'], default='table', help='default: %(default)s'),
     option('--model', metavar='NAME', default='', help="shipped weights, see `hdr.recognize.shipped`; default: the best for other people's digits"),
@@ -580,13 +577,13 @@ def draw(
     folder:Path,  # made where it is missing
 ):
     "Keep what `Recognizer.explain` draws; pictures of the same name get numbers"
+    from hdr.data import write_atomic
     folder.mkdir(parents=True, exist_ok=True)
     stem, n = Path(name).stem.replace(' ', '_'), 1
     while (path := folder/(f'{stem}.png' if n == 1 else f'{stem}-{n}.png')).exists(): n += 1
     figure = rec.explain(source)
     figure.suptitle(name, fontsize=9)
-    figure.savefig(part := path.with_name(f'.{path.name}'), dpi=110, format='png')
-    part.replace(path)
+    write_atomic(path, lambda p: figure.savefig(p, dpi=110))
 
 # %% ../nbs/09_cli.ipynb #11fdbf0d
 @command(option('file', metavar='TEST.CSV', help='pixel0..pixel783 in a row (or any other form that hdr.data reads)'),
@@ -666,7 +663,7 @@ def in_turn(
         try: yield from (outcome(w[0], f.result) for w,f in zip(work, futures))
         finally: pool.shutdown(wait=True, cancel_futures=True)
 
-# %% ../nbs/09_cli.ipynb #a2fb57e6
+# %% ../nbs/09_cli.ipynb #f359fcd0
 @command(option('paths', metavar='PATH', nargs='+', help='scans, photographs, PDFs; a folder stands for those in it'),
     option('--format', choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf'], default='text', help='default: %(default)s; pdf is the scan with text to search and copy'),
     option('--out', metavar='DIR', default='', help='a file for each there; else results are printed'),
@@ -701,8 +698,10 @@ def read(
     if jobs < 1: raise UsageError(f'--jobs {jobs}: wanted is 1 or more')
     if grid and field: raise UsageError('--grid or --field, not both')
     table, folder = table_shape(grid), output_folder(out)
-    from hdr.read import formats, listed, targets
-    if not (files := listed(paths)): raise UsageError(f'{", ".join(paths)}: no scans there')
+    from hdr.read import formats, targets
+    from hdr.recognize import ImageError, files_in
+    try: files = list(dict.fromkeys(p for path in paths for p in files_in(path, ('.pdf',))))
+    except ImageError as e: raise UsageError(str(e)) from None
     places:list[Path|None] = [*targets(files, folder, '.csv' if grid else formats[format][0])] if folder else [None]*len(files)
     work = [(f, p, format, threshold, annotate, table, field) for f,p in zip(files, places)]
     return told(in_turn(work, jobs), places)

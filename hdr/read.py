@@ -4,23 +4,23 @@
 
 # %% auto #0
 __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'enough', 'few_pixels', 'most_pages', 'most_pixels',
-           'page_facts', 'json_schema', 'columns', 'alto_space', 'page_space', 'formats', 'suffixes', 'Digit', 'around',
-           'Line', 'Page', 'annotated', 'sample_ink', 'side_by_side', 'scaled', 'sample_paper', 'sample_string',
-           'sample_page', 'photographed', 'edits', 'digits_only', 'zoomed', 'dark_ink', 'page_ink', 'strokes',
-           'strip_rules', 'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing',
-           'marks', 'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network',
-           'along', 'emissions', 'underlaid', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth',
-           'tried', 'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright',
-           'parts_of', 'words_in', 'is_word', 'without_words', 'doubted', 'pages', 'content', 'few', 'pdf_pages',
-           'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv',
-           'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in',
-           'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined',
-           'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners',
-           'Cell', 'read_grid', 'read_cell', 'grid_csv', 'listed', 'targets', 'convert', 'convert_grid', 'numbered',
-           'png', 'score', 'tesseract', 'tesseract_version']
+           'page_facts', 'json_schema', 'columns', 'alto_space', 'page_space', 'formats', 'Digit', 'around', 'Line',
+           'Page', 'annotated', 'sample_ink', 'side_by_side', 'scaled', 'sample_paper', 'sample_string', 'sample_page',
+           'photographed', 'edits', 'digits_only', 'zoomed', 'dark_ink', 'page_ink', 'strokes', 'strip_rules',
+           'thickness', 'long_lines', 'usual_size', 'frames', 'components', 'without_table', 'writing', 'marks',
+           'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network', 'along',
+           'emissions', 'underlaid', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth', 'tried',
+           'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of',
+           'words_in', 'is_word', 'without_words', 'doubted', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages',
+           'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv', 'from_csv',
+           'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs',
+           'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as',
+           'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners', 'Cell',
+           'read_grid', 'read_cell', 'grid_csv', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score',
+           'tesseract', 'tesseract_version']
 
-# %% ../nbs/05_read.ipynb #101ae211
-import csv, glob, io, json, os, shutil, subprocess, time
+# %% ../nbs/05_read.ipynb #5f56edc9
+import csv, io, json, os, shutil, subprocess, time
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -32,6 +32,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from . import __version__
+from .data import write_atomic
 from .recognize import ImageError, Network, Recognizer, read_image, to_mnist
 
 # %% ../nbs/05_read.ipynb #ccb35205
@@ -755,7 +756,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #63d346ff
+# %% ../nbs/05_read.ipynb #0b7210c0
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -773,7 +774,7 @@ def words_in(
     "What is written in fields that are rather no digits"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    one, odds = (h > .45*size) & (w < .9*h), np.zeros(len(b))
+    one, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
     def ask(some):
         i = np.concatenate([[], *some]).astype(int)
         odds[i] = likely(marks_as_mnist(ink, labels, b[i]), model)[1]-enough
@@ -936,18 +937,13 @@ def read(
     found = [read_page(g, name, i, threshold, turn, field) for i,g in enumerate(pages(source), 1)]
     return found[0] if len(found) == 1 else found
 
-# %% ../nbs/05_read.ipynb #057e9ecd
+# %% ../nbs/05_read.ipynb #faf5533b
 def written(
     path:Path|str,  # the file to write
     data:bytes,  # all of it
 ):
-    "A file that is there whole or not at all: written aside, then renamed"
-    path = Path(path)
-    aside = path.with_name(f'.{path.name}-{os.getpid()}')
-    try:
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    finally: aside.unlink(missing_ok=True)
+    "A file that is there whole or not at all"
+    write_atomic(path, lambda p: p.write_bytes(data))
 
 # %% ../nbs/05_read.ipynb #1f5883e7
 def to_json(
@@ -1356,20 +1352,7 @@ def grid_csv(
     for _,row in groupby(cells, lambda c: c.row): csv.writer(out).writerow([c.text + '?'*(c.confidence < threshold) for c in row])
     return out.getvalue().encode()
 
-# %% ../nbs/05_read.ipynb #8f98e71f
-def listed(
-    paths:list[str],  # files, folders and patterns
-) -> list[Path]:  # files, each once
-    "The files that are meant; a folder stands for the scans in it"
-    out:dict[Path, None] = {}
-    for text in paths:
-        path = Path(text)
-        some = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes) if path.is_dir() else [Path(p) for p in sorted(glob.glob(text))] or [path]
-        out |= dict.fromkeys(some)
-    return list(out)
-
-suffixes = set('.png .jpg .jpeg .tif .tiff .bmp .gif .webp .pdf .pgm .ppm'.split())  # of files that are taken from a folder
-
+# %% ../nbs/05_read.ipynb #b45be68a
 def targets(
     files:list[Path],  # to be read
     out:Path,  # folder

@@ -756,7 +756,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #0b7210c0
+# %% ../nbs/05_read.ipynb #06db6c2e
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -770,7 +770,7 @@ def words_in(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     first:int=6,  # marks of a line that are looked at first
-) -> tuple[np.ndarray, np.ndarray, bool]:  # (n,4) boxes of marks of words; (m,4) of the others; is the page rather one of words, or of no writing at all?
+) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of marks of words; (m,4) of the others; what speaks for digits on this page: below 0 it is rather one of words, or of no writing at all; 0: there is no mark by itself
     "What is written in fields that are rather no digits"
     labels, b, size = marks(ink)
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
@@ -785,7 +785,7 @@ def words_in(
     ask(l[one[l]] for l in doubtful)
     found = [part for l in doubtful for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
     words, all_ = (np.concatenate([[], *some]).astype(int) for some in (found, lines))
-    return b[words,:4], b[np.setdiff1d(all_, words),:4], page < 0
+    return b[words,:4], b[np.setdiff1d(all_, words),:4], page
 
 def is_word(
     field:np.ndarray,  # (n,) log of how much likelier each mark is a digit than none, less `enough`
@@ -800,15 +800,15 @@ def is_word(
 def without_words(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
-) -> np.ndarray:  # (h,w)
+) -> tuple[np.ndarray, float]:  # (h,w); what speaks for digits, see `words_in`
     "The page without its words, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
-    words, rest, foreign = words_in(zoomed(ink, s), model)
+    words, rest, page = words_in(zoomed(ink, s), model)
     around_ = lambda boxes: [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
-    out = np.zeros_like(ink) if foreign else ink.copy() if len(words) else ink
-    for place in around_(rest) if foreign else []: out[place] = ink[place]
+    out = np.zeros_like(ink) if page < 0 else ink.copy() if len(words) else ink
+    for place in around_(rest) if page < 0 else []: out[place] = ink[place]
     for place in around_(words): out[place] = 0
-    return out
+    return out, page
 
 # %% ../nbs/05_read.ipynb #dfe62a07
 def doubted(
@@ -894,7 +894,7 @@ def placed(
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
     return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
 
-# %% ../nbs/05_read.ipynb #be0caf7f
+# %% ../nbs/05_read.ipynb #6f3627c6
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -911,9 +911,9 @@ def read_page(
     if k: seen, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (seen, grey))
     level, m = turned(seen, angle) if angle else (seen, np.eye(2, 3))
     level, scale = well_sized(level)
-    if threshold: level = without_words(level)
+    level, evidence = without_words(level) if threshold else (level, 1.)
     lines = read_ink(level, threshold, field)
-    if threshold and doubted(lines, level): lines = []
+    if evidence <= 0 and doubted(lines, level): lines = []
     for d in (d for l in lines for d in l.digits): d.box = placed(d.box, scale, m, shrink, grey.shape)
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey)
 

@@ -162,7 +162,7 @@ def stages(
     name, size, before = found[-1]
     return [*found[:-1], (name, size, before + work)]
 
-# %% ../nbs/01_model.ipynb #7d9e60cf
+# %% ../nbs/01_model.ipynb #585e98e5
 def draw_network(
     ax,  # matplotlib axes
     model:keras.Model,  # any network here
@@ -176,7 +176,7 @@ def draw_network(
         ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=7)
         if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=7, color='C1')
         at += width + 8
-    ax.set(xlim=(-4, 146), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
+    ax.set(xlim=(-4, 154), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
     ax.axis('off')
 
 # %% ../nbs/01_model.ipynb #7f00e562

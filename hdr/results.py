@@ -104,7 +104,7 @@ def over_seeds(
     half = stats.t.ppf(.5 + level/2, n-1)*sd/np.sqrt(n) if n > 1 else np.nan
     return dict(n=n, mean=mean, sd=sd, low=mean-half, high=mean+half)
 
-# %% ../nbs/03_results.ipynb #8c407fd5
+# %% ../nbs/03_results.ipynb #1002366b
 costs = dict(parameters='parameters', macs='multiply-accumulates an image', bytes='bytes', core_seconds='seconds of training, times cores',
              ms_per_image='milliseconds an image')  # column -> what it means
 
@@ -115,9 +115,9 @@ def summary_row(
 ) -> dict:  # column -> value
     "One row of `summarize`"
     n, test = len(runs), over_seeds(runs.test_accuracy)
-    low, high = (test['low'], test['high']) if n > 1 else wilson(test['mean']*images, images)
+    low, high = (test['low'], test['high']) if n > 2 else wilson(test['mean']*images, images)  # two seeds say next to nothing about the others
     return dict(variant=name, n=n, test_accuracy=test['mean'], sd=test['sd'], low=low, high=high,
-        interval='t, over seeds' if n > 1 else 'Wilson, one run', **runs[['validation_accuracy', 'train_accuracy']].mean(),
+        interval='t, over seeds' if n > 2 else 'Wilson, two runs' if n == 2 else 'Wilson, one run', **runs[['validation_accuracy', 'train_accuracy']].mean(),
         **runs[list(costs)].median(), hardware='; '.join(sorted(set(runs.hardware))))
 
 # %% ../nbs/03_results.ipynb #af0c22e4

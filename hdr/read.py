@@ -622,7 +622,7 @@ def line_of(
         elif text and text[-1] not in '.,-': text += f
     return Line(text.rstrip('.,-'), digits)
 
-# %% ../nbs/05_read.ipynb #27cbf8e9
+# %% ../nbs/05_read.ipynb #fc026e2e
 @lru_cache
 def recognizer(
     name:str='',  # shipped weights; '': the best
@@ -634,12 +634,13 @@ def read_ink(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
     threshold:float=.5,  # least confidence
     field:bool=False,  # the line of the tallest digits alone
+    found:tuple|None=None,  # by `marks`, where they are known
 ) -> list[Line]:  # from top to bottom
     "Everything from ink to lines"
-    labels, boxes, size = marks(ink)
+    labels, boxes, size = found or marks(ink)
     mine = np.append(0, np.isin(np.arange(1, labels.max()+1), boxes[:,5])).astype(np.uint8)[labels]
-    found, alone = [g for i,l in enumerate(lines_of(boxes, size)) for g in tried(ink, boxes[l], i)], whole(ink)
-    tries = [found[0][:1]+alone] if alone and len(found) == 1 else [*found, alone] if alone else found
+    parts, alone = [g for i,l in enumerate(lines_of(boxes, size)) for g in tried(ink, boxes[l], i)], whole(ink)
+    tries = [parts[0][:1]+alone] if alone and len(parts) == 1 else [*parts, alone] if alone else parts
     ps = iter(along([s for some in tries for s in some]))
     best = [max(((p, underlaid(p, s, labels), s) for s,p in zip(some, ps)), key=lambda r: worth(*r[:2])) for some in tries]
     if alone: best = best[-1:] if worth(*best[-1][:2]) > sum(worth(*r[:2]) for r in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
@@ -756,7 +757,7 @@ def upright(
     a = np.ascontiguousarray(np.rot90(a, k))
     return k, skew(a) if len(a) > 6*writing(a)[1] else 0.
 
-# %% ../nbs/05_read.ipynb #06db6c2e
+# %% ../nbs/05_read.ipynb #a1887d24
 def parts_of(
     line:np.ndarray,  # numbers of marks, from left to right
     boxes:np.ndarray,  # (n,>=4)
@@ -768,11 +769,12 @@ def parts_of(
 
 def words_in(
     ink:np.ndarray,  # (h,w) 0..1
+    found:tuple,  # by `marks`
     model:str='',  # shipped weights
     first:int=6,  # marks of a line that are looked at first
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of marks of words; (m,4) of the others; what speaks for digits on this page: below 0 it is rather one of words, or of no writing at all; 0: there is no mark by itself
     "What is written in fields that are rather no digits"
-    labels, b, size = marks(ink)
+    labels, b, size = found
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     one, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
     def ask(some):
@@ -783,8 +785,8 @@ def words_in(
     page = ask(l[one[l]][np.linspace(0, one[l].sum()-1, min(first, one[l].sum())).astype(int)] for l in lines)
     doubtful = [l for l in lines if odds[l].min() < 0 or page < 0]
     ask(l[one[l]] for l in doubtful)
-    found = [part for l in doubtful for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
-    words, all_ = (np.concatenate([[], *some]).astype(int) for some in (found, lines))
+    some = [part for l in doubtful for part in parts_of(l, b, size) if is_word(odds[part[one[part]]], odds[l[one[l]]], page)]
+    words, all_ = (np.concatenate([[], *part]).astype(int) for part in (some, lines))
     return b[words,:4], b[np.setdiff1d(all_, words),:4], page
 
 def is_word(
@@ -800,15 +802,16 @@ def is_word(
 def without_words(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
-) -> tuple[np.ndarray, float]:  # (h,w); what speaks for digits, see `words_in`
+) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); what speaks for digits, see `words_in`; its marks, where they were found on the way
     "The page without its words, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
-    words, rest, page = words_in(zoomed(ink, s), model)
+    small = zoomed(ink, s)
+    words, rest, page = words_in(small, found := marks(small), model)
     around_ = lambda boxes: [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(words) else ink
     for place in around_(rest) if page < 0 else []: out[place] = ink[place]
     for place in around_(words): out[place] = 0
-    return out, page
+    return out, page, found if out is small else None
 
 # %% ../nbs/05_read.ipynb #dfe62a07
 def doubted(
@@ -894,7 +897,7 @@ def placed(
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
     return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
 
-# %% ../nbs/05_read.ipynb #6f3627c6
+# %% ../nbs/05_read.ipynb #5c9b671e
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -911,8 +914,8 @@ def read_page(
     if k: seen, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (seen, grey))
     level, m = turned(seen, angle) if angle else (seen, np.eye(2, 3))
     level, scale = well_sized(level)
-    level, evidence = without_words(level) if threshold else (level, 1.)
-    lines = read_ink(level, threshold, field)
+    level, evidence, found = without_words(level) if threshold else (level, 1., None)
+    lines = read_ink(level, threshold, field, found)
     if evidence <= 0 and doubted(lines, level): lines = []
     for d in (d for l in lines for d in l.digits): d.box = placed(d.box, scale, m, shrink, grey.shape)
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey)

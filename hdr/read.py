@@ -19,7 +19,7 @@ __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'en
            'read_grid', 'read_cell', 'grid_csv', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score',
            'tesseract', 'tesseract_version']
 
-# %% ../nbs/05_read.ipynb #5f56edc9
+# %% ../nbs/05_read.ipynb #604fbfd8
 import csv, io, json, os, shutil, subprocess, time
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass, field
@@ -32,7 +32,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from . import __version__
-from .data import write_atomic
 from .recognize import ImageError, Network, Recognizer, read_image, to_mnist
 
 # %% ../nbs/05_read.ipynb #ccb35205
@@ -940,12 +939,13 @@ def read(
     found = [read_page(g, name, i, threshold, turn, field) for i,g in enumerate(pages(source), 1)]
     return found[0] if len(found) == 1 else found
 
-# %% ../nbs/05_read.ipynb #faf5533b
+# %% ../nbs/05_read.ipynb #cb4d0128
 def written(
     path:Path|str,  # the file to write
     data:bytes,  # all of it
 ):
     "A file that is there whole or not at all"
+    from hdr.data import write_atomic
     write_atomic(path, lambda p: p.write_bytes(data))
 
 # %% ../nbs/05_read.ipynb #1f5883e7

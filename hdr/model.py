@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'stacked', 'tiny', 'small', 'base',
            'large', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps',
-           'deskew', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores', 'classic_cost']
+           'deskew', 'slope_filters', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores',
+           'classic_cost', 'Strokes', 'separable', 'nano']
 
-# %% ../nbs/01_model.ipynb #b1965d13
+# %% ../nbs/01_model.ipynb #0c0e2460
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import math, pickle
 from typing import Callable
 import numpy as np, keras
-from keras import layers
-from scipy import ndimage, special
+from keras import layers, ops
+from scipy import special
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -126,12 +127,12 @@ def quick() -> keras.Model:
     "A good network within seconds"
     return wide_dense('quick', 16, 32)
 
-# %% ../nbs/01_model.ipynb #d8de343a
+# %% ../nbs/01_model.ipynb #99077338
 def layer_macs(
     layer:keras.Layer,  # built
 ) -> int:  # for one image
-    "Multiply-accumulates of a layer: weights times places; none but convolutions and dense layers count"
-    if not isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)): return 0
+    "Multiply-accumulates of a layer: weights times places, or what the layer itself says; others do not count"
+    if not isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)): return getattr(layer, 'macs', 0)
     return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
 
 def macs(
@@ -189,41 +190,53 @@ def feature_maps(
     inner = keras.Model(model.inputs, model.layers[layer].output)
     return np.asarray(inner(normalize(image[None]), training=False))[0].transpose(2,0,1)
 
-# %% ../nbs/01_model.ipynb #1f8aa595
+# %% ../nbs/01_model.ipynb #fc9c82d3
 def deskew(
-    x:np.ndarray,  # (n,28,28) uint8
-) -> np.ndarray:  # (n,28,28) float32, 0..1
+    x,  # (n,28,28,1) float32, 0..1
+):  # (n,28,28,1) float32, 0..1
     "Shear each digit upright by its second moments, and centre it (LeCun et al. 1998, section III.A)"
-    z, place = normalize(x), np.arange(28, dtype=np.float32)
-    ink = np.maximum(z.sum((1,2,3)), 1e-6)
-    rows, columns = z.sum(2)[...,0] @ place / ink, z.sum(1)[...,0] @ place / ink
-    down, right = place - rows[:,None], place - columns[:,None]
-    tilt = np.einsum('nij,ni,nj->n', z[...,0], down, right) / np.maximum(np.einsum('nij,ni->n', z[...,0], down**2), 1e-6)
+    place, z = np.arange(28, dtype=np.float32), x[...,0]
+    rows, columns = ops.sum(z, 2), ops.sum(z, 1)
+    ink = ops.maximum(ops.sum(rows, 1), 1e-6)
+    row, column = ((ops.sum(a*place, 1)/ink)[:,None] for a in (rows, columns))
+    down, right = place - row, place - column
+    tilt = ops.einsum('nij,ni,nj->n', z, down, right)/ops.maximum(ops.sum(rows*down**2, 1), 1e-6)
     i, j = np.meshgrid(place - 13.5, place - 13.5, indexing='ij')
-    look = rows[:,None,None] + i + 0*j, columns[:,None,None] + j + tilt[:,None,None]*i
-    return np.asarray(bilinear(z, *(l.astype(np.float32) for l in look)))[...,0]
+    return bilinear(x, row[...,None] + i, column[...,None] + j + tilt[:,None,None]*i)
 
-# %% ../nbs/01_model.ipynb #5542129d
+# %% ../nbs/01_model.ipynb #64fa394c
+def slope_filters(
+    blur:float,  # standard deviation, pixels
+    reach:int=3,  # pixels to each side
+) -> np.ndarray:  # (2*reach+1,2*reach+1,1,2) float32
+    "How fast ink grows to the right, and how fast downwards: derivatives of a Gaussian"
+    place = np.arange(-reach, reach+1)
+    soft = np.exp(-.5*(place/blur)**2)
+    soft /= soft.sum()
+    steep = soft*place/blur**2
+    return np.stack([np.outer(soft, steep), np.outer(steep, soft)], -1)[:,:,None].astype(np.float32)
+
 def gradient_features(
-    x:np.ndarray,  # (n,28,28) float32, 0..1
+    x,  # (n,28,28,1) float32, 0..1
     directions:int=12,  # into which the circle is divided
     cells:int=7,  # places a side
     blur:float=.8,  # standard deviation, pixels
-) -> np.ndarray:  # (n,directions*cells*cells) float32
+):  # (n,cells,cells,directions) float32
     "How strongly strokes run in each direction at each place (Liu et al. 2003, Pattern Recognition 36, 2271-2285)"
-    down, right = (ndimage.gaussian_filter(x, (0,blur,blur), order=o) for o in ((0,1,0), (0,0,1)))
-    strength, angle = np.hypot(down, right), np.arctan2(down, right)*directions/(2*np.pi)
+    slope = ops.conv(x, slope_filters(blur), padding='same')
+    strength, angle = (f(slope[...,1:], slope[...,:1]) for f in (lambda d,r: ops.sqrt(d**2 + r**2), ops.arctan2))
+    away = ops.abs(ops.mod(angle*directions/(2*np.pi) - np.arange(directions, dtype=np.float32) + directions/2, directions) - directions/2)
     centre = (np.arange(cells) + .5)*28/cells - .5
     window = np.exp(-.5*((np.arange(28) - centre[:,None])*cells/(.55*28))**2).astype(np.float32)
-    near = lambda k: np.maximum(0, 1 - np.abs((angle - k + directions/2) % directions - directions/2))  # 1 on direction k, 0 on its neighbours
-    return np.sqrt(np.stack([window @ (strength*near(k)) @ window.T for k in range(directions)], 1)).reshape(len(x), -1)
+    across = ops.einsum('dj,nijk->nidk', window, strength*ops.relu(1 - away))
+    return ops.sqrt(ops.einsum('ci,nidk->ncdk', window, across))
 
-# %% ../nbs/01_model.ipynb #a1886dfa
+# %% ../nbs/01_model.ipynb #1fb229c3
 def strokes(
     x:np.ndarray,  # (n,28,28) uint8
 ) -> np.ndarray:  # (n,588) float32
     "Gradient features of upright digits, a few thousand at a time"
-    return np.concatenate([gradient_features(deskew(part)) for part in np.array_split(x, math.ceil(len(x)/4000))])
+    return np.concatenate([np.asarray(gradient_features(deskew(normalize(part)))).reshape(len(part), -1) for part in np.array_split(x, math.ceil(len(x)/4000))])
 
 def pixels(
     x:np.ndarray,  # (n,28,28) uint8
@@ -267,3 +280,38 @@ def classic_cost(
     arrays = {id(a): a for _,step in model.steps for a in vars(step).values() if isinstance(a, np.ndarray) and a.dtype.kind == 'f'}
     kept, image = sum(a.size for a in arrays.values()), iter(np.resize(x, (100,28,28)))
     return dict(parameters=kept, macs=kept, bytes=len(pickle.dumps(model[1:])), ms_per_image=milliseconds(lambda: model.predict(next(image)[None])))
+
+# %% ../nbs/01_model.ipynb #800451f8
+@keras.saving.register_keras_serializable('hdr')
+class Strokes(layers.Layer):
+    "Upright digits as strokes in directions and places; nothing is learned"
+    def __init__(self,
+        directions:int=8,  # into which the circle is divided
+        cells:int=10,  # places a side
+        **kwargs,  # for Keras
+    ):
+        super().__init__(**kwargs)
+        self.directions, self.cells = directions, cells
+    def call(self, x): return gradient_features(deskew(x), self.directions, self.cells)
+    def compute_output_shape(self, shape): return shape[0], self.cells, self.cells, self.directions
+    def get_config(self): return {**super().get_config(), 'directions': self.directions, 'cells': self.cells}
+    @property
+    def macs(self) -> int: "Two filters of 7x7 pixels, then sums over the rows and columns of each place"; return 28*28*(2*49 + self.directions*self.cells) + 28*self.cells**2*self.directions
+
+# %% ../nbs/01_model.ipynb #8177d0c0
+def separable(
+    x,  # (n,h,w,c) tensor
+    filters:int,  # channels out
+):  # (n,h-2,w-2,filters) tensor, of mean 0 and variance 1 in each picture
+    "Filter each channel, mix them, rectifier, normalisation without parameters"
+    x = layers.DepthwiseConv2D(3, use_bias=False, depthwise_initializer='he_uniform')(x)
+    x = layers.Conv2D(filters, 1, activation='relu', kernel_initializer='he_uniform')(x)
+    return layers.GroupNormalization(1, center=False, scale=False)(x)
+
+@register
+def nano() -> keras.Model:
+    "As much as fits into 700 parameters"
+    x = image = keras.Input((28,28,1))
+    x = Strokes()(x)
+    for filters in 10, 10, 11: x = separable(x, filters)
+    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x)), name='nano')

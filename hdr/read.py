@@ -11,13 +11,13 @@ __all__ = ['alphabet', 'line_height', 'writing_height', 'views', 'pictures', 'en
            'chains', 'lines_of', 'distances', 'Strip', 'groups', 'strips_of', 'cut_out', 'string_network', 'along',
            'emissions', 'underlaid', 'said', 'inked', 'spaced', 'line_of', 'recognizer', 'read_ink', 'worth', 'tried',
            'whole', 'skew', 'turned', 'quarter_turns', 'marks_as_mnist', 'likely', 'turn_mnist', 'upright', 'parts_of',
-           'words_in', 'is_word', 'without_words', 'doubted', 'pages', 'content', 'few', 'pdf_pages', 'tiff_pages',
-           'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv', 'from_csv',
-           'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in', 'ints', 'pairs',
-           'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined', 'said_as',
-           'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners', 'Cell',
-           'read_grid', 'read_cell', 'grid_csv', 'targets', 'convert', 'convert_grid', 'numbered', 'png', 'score',
-           'tesseract', 'tesseract_version']
+           'words_in', 'is_word', 'without_words', 'doubted', 'agreed', 'pages', 'content', 'few', 'pdf_pages',
+           'tiff_pages', 'placed', 'read_page', 'well_sized', 'read', 'written', 'to_json', 'from_json', 'to_csv',
+           'from_csv', 'digit_of', 'ids', 'glyphs', 'tidy_xml', 'to_hocr', 'spaced_out', 'from_hocr', 'digit_in',
+           'ints', 'pairs', 'properties', 'at', 'to_alto', 'alto_line', 'from_alto', 'to_page_xml', 'outlined',
+           'said_as', 'from_page_xml', 'to_pdf', 'pdf_text', 'from_pdf', 'to_text', 'grid_rules', 'grid_corners',
+           'Cell', 'read_grid', 'read_cell', 'grid_csv', 'targets', 'convert', 'convert_grid', 'numbered', 'png',
+           'score', 'tesseract', 'tesseract_version']
 
 # %% ../nbs/05_read.ipynb #604fbfd8
 import csv, io, json, os, shutil, subprocess, time
@@ -823,6 +823,22 @@ def doubted(
     some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
     return bool(some) and bool(likely(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some]))[1].mean() < 0)
 
+# %% ../nbs/05_read.ipynb #4dfedfca
+def agreed(
+    lines:list[Line],  # as read, boxes as on the page
+    grey:np.ndarray,  # (h,w) uint8, the upright page
+    threshold:float,  # a digit with less confidence is rejected
+    most:int=2,  # digits of a page that is asked about
+) -> list[Line]:  # those without a doubt
+    "A digit or two alone are as sure as the less sure of two networks, the one for strings and the one for single digits"
+    digits = [d for l in lines for d in l.digits]
+    if len(digits) > most: return lines
+    for d in digits:
+        (x0, y0, x1, y1), by = d.box, (d.box[3]-d.box[1])//4
+        p = recognizer().looks([grey[max(0, y0-by):y1+by+1, max(0, x0-by):x1+by+1]])[1][0]
+        d.confidence = min(d.confidence, round(float(p[d.digit]), 4))
+    return [l for l in lines if all(d.confidence >= threshold for d in l.digits)]
+
 # %% ../nbs/05_read.ipynb #a8c0cf4b
 most_pages, most_pixels = 500, 40_000_000
 
@@ -896,7 +912,7 @@ def placed(
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
     return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
 
-# %% ../nbs/05_read.ipynb #5c9b671e
+# %% ../nbs/05_read.ipynb #a9c49b7c
 def read_page(
     grey:np.ndarray,  # (h,w) uint8
     file:str='',  # where it came from
@@ -917,6 +933,7 @@ def read_page(
     lines = read_ink(level, threshold, field, found)
     if evidence <= 0 and doubted(lines, level): lines = []
     for d in (d for l in lines for d in l.digits): d.box = placed(d.box, scale, m, shrink, grey.shape)
+    if threshold: lines = agreed(lines, grey, threshold)
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey)
 
 def well_sized(

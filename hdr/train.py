@@ -46,7 +46,7 @@ class Recipe:
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #1da87196
+# %% ../nbs/02_train.ipynb #d95592a1
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
 _ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
@@ -56,6 +56,7 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     starting=replace(_as_run, monitor='val_accuracy'),
     keras_example=Recipe('keras_example', epochs=15, optimizer='adam'),
     quick=Recipe('quick', epochs=2, batch=256, learning_rate=1.4e-2, options=dict(weight_decay=.02), schedule='one_cycle'),
+    nano=replace(_ours, model='nano', epochs=50, learning_rate=2e-2, options=dict(weight_decay=0.), augmentation=dict(rotation=5, zoom=.05, elastic=.3), clean=4),
     tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2, augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
     small=_ours,
     base=replace(_ours, model='base', epochs=18),
@@ -543,12 +544,12 @@ def tune(
     trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
     try_out(results_dir(out)/'tuning_optimizers.csv', trials, ready(parts(images=images)), epochs=epochs)
 
-# %% ../nbs/02_train.ipynb #7aaebabe
+# %% ../nbs/02_train.ipynb #9644098e
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each
     default=(['knn', 'svm', 'base'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
-    seeds=(['quick', 'swift', 'tiny', 'small', 'base', 'large', *ensembles], 5),
+    seeds=(['quick', 'swift', 'nano', 'tiny', 'small', 'base', 'large', *ensembles], 5),
     optimizers=(list(optimizers), 3),
 )
 

@@ -72,7 +72,7 @@ def shares(
     whole, plain, one = (1e3*Trainer(r, data, steps).turn() for r in (recipe, still, replace(still, batch=1)))
     return dict(augmentation=max(0, whole - plain), overhead=one, computing=max(0, plain - one))
 
-# %% ../nbs/08_bench.ipynb #f9ed6655
+# %% ../nbs/08_bench.ipynb #397b9ade
 challenges = dict(quick='keras_example', swift='starting')  # ours -> the rival whose schedule it has to beat
 
 def bench_train(
@@ -83,7 +83,7 @@ def bench_train(
 ) -> pd.DataFrame:  # a row a recipe
     "Race ours and theirs, print the table and the ratios, and write it to bench_train.csv"
     logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it warns of many networks in one process, which is what a race is
-    names, data = [*dict.fromkeys(['keras_example', 'starting', *challenges, 'tiny', 'small', 'base'])], ready(parts(images=images))
+    names, data = [*dict.fromkeys(['keras_example', 'starting', *challenges, 'nano', 'tiny', 'small', 'base'])], ready(parts(images=images))
     before, times, after = matmul_rate(), race({n: recipes[n] for n in names}, data, rounds, steps), matmul_rate()
     times['utilisation'] = times.gflops/max(before, after)
     spent = pd.DataFrame({n: shares(recipes[n], data, steps) for n in names}).T.add_suffix('_ms')

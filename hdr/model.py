@@ -6,7 +6,7 @@
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'stacked', 'tiny', 'small', 'base',
            'large', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps',
            'deskew', 'slope_filters', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores',
-           'classic_cost', 'Strokes', 'separable', 'nano']
+           'classic_cost', 'Strokes', 'separable', 'nano', 'sketch']
 
 # %% ../nbs/01_model.ipynb #0c0e2460
 import os
@@ -76,13 +76,15 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
-# %% ../nbs/01_model.ipynb #82f803df
+# %% ../nbs/01_model.ipynb #da4080f7
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; after each but the last the picture is halved
+    eye:Callable=lambda image: image,  # what the bricks see of a picture
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other, pooled from stage to stage"
-    x = image = keras.Input((28,28,1))
+    image = keras.Input((28,28,1))
+    x = eye(image)
     for i,stage in enumerate(stages, 1):
         for j,brick in enumerate(stage, 1):
             filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)
@@ -315,3 +317,9 @@ def nano() -> keras.Model:
     x = Strokes()(x)
     for filters in 10, 10, 11: x = separable(x, filters)
     return keras.Model(image, layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x)), name='nano')
+
+# %% ../nbs/01_model.ipynb #e4181ed0
+@register
+def sketch() -> keras.Model:
+    "Like `base`, but sees strokes"
+    return stacked('sketch', (32,32), (64,64,64), eye=Strokes(8, 14))

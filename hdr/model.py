@@ -192,21 +192,21 @@ def feature_maps(
     inner = keras.Model(model.inputs, model.layers[layer].output)
     return np.asarray(inner(normalize(image[None]), training=False))[0].transpose(2,0,1)
 
-# %% ../nbs/01_model.ipynb #fc9c82d3
+# %% ../nbs/01_model.ipynb #814195ee
 def deskew(
     x,  # (n,28,28,1) float32, 0..1
 ):  # (n,28,28,1) float32, 0..1
     "Shear each digit upright by its second moments, and centre it (LeCun et al. 1998, section III.A)"
-    place, z = np.arange(28, dtype=np.float32), x[...,0]
+    place, z = ops.arange(28, dtype='float32'), x[...,0]
     rows, columns = ops.sum(z, 2), ops.sum(z, 1)
     ink = ops.maximum(ops.sum(rows, 1), 1e-6)
     row, column = ((ops.sum(a*place, 1)/ink)[:,None] for a in (rows, columns))
     down, right = place - row, place - column
     tilt = ops.einsum('nij,ni,nj->n', z, down, right)/ops.maximum(ops.sum(rows*down**2, 1), 1e-6)
-    i, j = np.meshgrid(place - 13.5, place - 13.5, indexing='ij')
+    i, j = place[:,None] - 13.5, place - 13.5
     return bilinear(x, row[...,None] + i, column[...,None] + j + tilt[:,None,None]*i)
 
-# %% ../nbs/01_model.ipynb #64fa394c
+# %% ../nbs/01_model.ipynb #e04442fe
 def slope_filters(
     blur:float,  # standard deviation, pixels
     reach:int=3,  # pixels to each side
@@ -227,7 +227,7 @@ def gradient_features(
     "How strongly strokes run in each direction at each place (Liu et al. 2003, Pattern Recognition 36, 2271-2285)"
     slope = ops.conv(x, slope_filters(blur), padding='same')
     strength, angle = (f(slope[...,1:], slope[...,:1]) for f in (lambda d,r: ops.sqrt(d**2 + r**2), ops.arctan2))
-    away = ops.abs(ops.mod(angle*directions/(2*np.pi) - np.arange(directions, dtype=np.float32) + directions/2, directions) - directions/2)
+    away = ops.abs(ops.mod(angle*directions/(2*np.pi) - ops.arange(directions, dtype='float32') + directions/2, directions) - directions/2)
     centre = (np.arange(cells) + .5)*28/cells - .5
     window = np.exp(-.5*((np.arange(28) - centre[:,None])*cells/(.55*28))**2).astype(np.float32)
     across = ops.einsum('dj,nijk->nidk', window, strength*ops.relu(1 - away))

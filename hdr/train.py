@@ -412,8 +412,8 @@ def train_classic(
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
-# %% ../nbs/02_train.ipynb #ad9c9127
-ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n,seeds in dict(large=2, base=5, small=5).items() for s in range(1, seeds+1)])  # name -> runs that are asked
+# %% ../nbs/02_train.ipynb #be12e403
+ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n,seeds in dict(large=2, base=5, sketch=3, small=5).items() for s in range(1, seeds+1)])  # name -> runs that are asked
 
 def ask_all(
     nets:list,  # Keras models: (n,28,28,1) float32, 0..1 -> (n,10) probabilities
@@ -545,12 +545,12 @@ def tune(
     trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
     try_out(results_dir(out)/'tuning_optimizers.csv', trials, ready(parts(images=images)), epochs=epochs)
 
-# %% ../nbs/02_train.ipynb #9644098e
+# %% ../nbs/02_train.ipynb #91614abe
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each
     default=(['knn', 'svm', 'base'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
-    seeds=(['quick', 'swift', 'nano', 'tiny', 'small', 'base', 'large', *ensembles], 5),
+    seeds=(['quick', 'swift', 'nano', 'tiny', 'small', 'base', 'sketch', 'large', *ensembles], 5),
     optimizers=(list(optimizers), 3),
 )
 

@@ -61,20 +61,21 @@ def test_digit_classifier_is_a_scikit_learn_estimator():
     *failed, passed = done.stdout.splitlines()
     assert not failed and int(passed.split()[0]) > 40, done.stdout
 
-BACKEND = '''import keras, numpy as np
+BACKEND = '''import keras, numpy as np, sys
 from dataclasses import replace
 from hdr.train import fit, recipes
 random = np.random.default_rng(0)
 x, y = random.random((192,28,28,1), np.float32), np.eye(10, dtype=np.float32)[random.integers(0, 10, 192)]
-runs = [fit(replace(recipes["small"], epochs=3, batch=64), (x, y, x[:64], y[:64]), seed=1, quiet=True) for _ in range(2)]
+runs = [fit(replace(recipes[sys.argv[1]], epochs=3, batch=64), (x, y, x[:64], y[:64]), seed=1, quiet=True) for _ in range(2)]
 (a, history), (b, _) = runs
 assert np.isfinite(history.train_loss).all() and history.train_loss.iloc[-1] < history.train_loss.iloc[0]
 assert all(np.array_equal(p, q) for p,q in zip(a.get_weights(), b.get_weights()))
 print(keras.backend.backend())'''
 
+@pytest.mark.parametrize('recipe', ['small', 'nano'])
 @pytest.mark.parametrize('backend', ['tensorflow', 'jax', 'torch'])
-def test_same_recipe_on_every_backend(backend):
+def test_same_recipe_on_every_backend(backend, recipe):
     "A few steps, twice, with the same weights in the end, wherever the backend is installed"
     if not find_spec(backend): pytest.skip(f'{backend} is not installed')
-    done = python(BACKEND, env=dict(KERAS_BACKEND=backend))
+    done = python(BACKEND, recipe, env=dict(KERAS_BACKEND=backend))
     assert done.returncode == 0 and done.stdout.strip() == backend, done.stderr

@@ -46,7 +46,7 @@ class Recipe:
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #b4f4841e
+# %% ../nbs/02_train.ipynb #78b99f5c
 _as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
     schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
 _ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
@@ -62,7 +62,7 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     base=replace(_ours, model='base', epochs=18),
     sketch=replace(_ours, model='sketch', epochs=18),
     large=replace(_ours, model='large', learning_rate=4e-3, augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
-    swift=replace(_ours, model='base', epochs=7, augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10)),
+    swift=replace(_ours, epochs=9, augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10)),
 )
 
 # %% ../nbs/02_train.ipynb #a2331170

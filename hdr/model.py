@@ -206,7 +206,7 @@ def deskew(
     i, j = place[:,None] - 13.5, place - 13.5
     return bilinear(x, row[...,None] + i, column[...,None] + j + tilt[:,None,None]*i)
 
-# %% ../nbs/01_model.ipynb #e04442fe
+# %% ../nbs/01_model.ipynb #5f7da9ba
 def slope_filters(
     blur:float,  # standard deviation, pixels
     reach:int=3,  # pixels to each side
@@ -226,7 +226,8 @@ def gradient_features(
 ):  # (n,cells,cells,directions) float32
     "How strongly strokes run in each direction at each place (Liu et al. 2003, Pattern Recognition 36, 2271-2285)"
     slope = ops.conv(x, slope_filters(blur), padding='same')
-    strength, angle = (f(slope[...,1:], slope[...,:1]) for f in (lambda d,r: ops.sqrt(d**2 + r**2), ops.arctan2))
+    right, down = slope[...,:1], slope[...,1:]
+    strength, angle = ops.sqrt(right**2 + down**2), ops.arctan2(down, right)
     away = ops.abs(ops.mod(angle*directions/(2*np.pi) - ops.arange(directions, dtype='float32') + directions/2, directions) - directions/2)
     centre = (np.arange(cells) + .5)*28/cells - .5
     window = np.exp(-.5*((np.arange(28) - centre[:,None])*cells/(.55*28))**2).astype(np.float32)

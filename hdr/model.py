@@ -6,7 +6,7 @@
 __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example', 'conv_bn', 'stacked', 'tiny', 'small', 'base',
            'large', 'wide_dense', 'quick', 'layer_macs', 'macs', 'cost', 'stages', 'draw_network', 'feature_maps',
            'deskew', 'slope_filters', 'gradient_features', 'strokes', 'pixels', 'neighbours', 'on_strokes', 'scores',
-           'classic_cost', 'Strokes', 'separable', 'nano', 'sketch']
+           'classic_cost', 'Strokes', 'separable', 'lean', 'nano', 'sketch']
 
 # %% ../nbs/01_model.ipynb #0c0e2460
 import os
@@ -301,7 +301,7 @@ class Strokes(layers.Layer):
     @property
     def macs(self) -> int: "Two filters of 7x7 pixels, then sums over the rows and columns of each place"; return 28*28*(2*49 + self.directions*self.cells) + 28*self.cells**2*self.directions
 
-# %% ../nbs/01_model.ipynb #8177d0c0
+# %% ../nbs/01_model.ipynb #64029e46
 def separable(
     x,  # (n,h,w,c) tensor
     filters:int,  # channels out
@@ -311,13 +311,21 @@ def separable(
     x = layers.Conv2D(filters, 1, activation='relu', kernel_initializer='he_uniform')(x)
     return layers.GroupNormalization(1, center=False, scale=False)(x)
 
+def lean(
+    name:str,  # of the network
+    *widths:int,  # channels of each brick
+    eye:Callable,  # what the bricks see of a picture
+) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
+    "Separable bricks, and the mean over all places"
+    image = keras.Input((28,28,1))
+    x = eye(image)
+    for filters in widths: x = separable(x, filters)
+    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x)), name=name)
+
 @register
 def nano() -> keras.Model:
     "As much as fits into 700 parameters"
-    x = image = keras.Input((28,28,1))
-    x = Strokes()(x)
-    for filters in 10, 10, 11: x = separable(x, filters)
-    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x)), name='nano')
+    return lean('nano', 10, 10, 11, eye=Strokes())
 
 # %% ../nbs/01_model.ipynb #e4181ed0
 @register

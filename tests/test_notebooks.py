@@ -24,7 +24,7 @@ def test_imports_stand_alone(path):
     "Building the docs runs every cell with an import and no other: a cell that needs more than that would fail there"
     for source,_ in cells(path): assert '#| export' in source or not mixed(source), source
 
-@pytest.mark.parametrize('name', [*pipeline, '06_ablation', '07_ship', '08_bench', '10_robust', '11_people', '12_strings'])
+@pytest.mark.parametrize('name', [*pipeline, '04_ablation', '05_ship', '15_train_digits', '16_people', '28_scans', '29_train_pages', '40_bench'])
 def test_parameters(name):
     "One cell of parameters, each with a comment, the results folder among them; tests run on less"
     found = [source for source,tags in cells(NBS/f'{name}.ipynb') if 'parameters' in tags]

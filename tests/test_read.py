@@ -7,8 +7,13 @@ from lxml import etree
 from PIL import Image, ImageDraw, ImageFont
 from conftest import hdr, python
 from hdr.data import load_mnist
-from hdr.read import Digit, ImageError, Line, Page, around, convert, formats, json_schema, pages, read, sample_string, tesseract, tesseract_version, to_alto, to_hocr, to_json, to_page_xml
-from hdr.read import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
+from hdr.documents import formats, json_schema, to_alto, to_hocr, to_json, to_page_xml
+from hdr.documents import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
+from hdr.image import ImageError, pages
+from hdr.page import Digit, Line, Page, bounding_box
+from hdr.read import convert, read
+from hdr.samples import sample_string
+from hdr.scans import tesseract, tesseract_version
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # it compares strings by `is`
     from hocr_spec import HocrValidator
@@ -81,12 +86,12 @@ def test_text_of_the_pdf_is_at_its_place(tmp_path):
             assert abs(left-line.box[0]) < 12 and abs(page.height-top-line.box[1]) < 12
     if shutil.which('pdftotext'):
         out = subprocess.run(['pdftotext', '-bbox', tmp_path/'a.pdf', '-'], capture_output=True, check=True).stdout
-        words = [(w, around([d.box for d in ds])) for l in page.lines for w,ds in l.fields]
+        words = [(w, bounding_box([d.box for d in ds])) for l in page.lines for w,ds in l.fields]
         assert [w for w,_ in words] == [w for w,*_ in places(out)]
         for (_,box),(_,*place) in zip(words, places(out)): assert np.abs(np.array(place)*250/72-box).max() < 25, (box, place)
 
 def test_no_tensorflow_and_nothing_of_training():
-    done = python("import sys, hdr.read; bad = {m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'scipy') or m in ('hdr.data', 'hdr.model', 'hdr.train', 'hdr.results')}; assert not bad, bad")
+    done = python("import sys, hdr.read; bad = {m for m in sys.modules if m.split('.')[0] in ('tensorflow', 'keras', 'pandas', 'matplotlib', 'scipy') or m in ('hdr.model', 'hdr.train', 'hdr.results')}; assert not bad, bad")
     assert done.returncode == 0, done.stderr
 
 @pytest.mark.parametrize('shape', [(1,1), (3,2000), (10,20000), (20000,10), (60,60)])

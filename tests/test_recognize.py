@@ -7,7 +7,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from conftest import hdr
 from hdr.data import load_mnist
-from hdr.recognize import ImageError, Recognizer, WeightsError, read_image, side
+from hdr.image import ImageError, read_image
+from hdr.networks import WeightsError
+from hdr.recognize import Recognizer, side
 
 often = settings(max_examples=int(os.environ.get('HDR_FUZZ', 300)), deadline=None, suppress_health_check=list(HealthCheck))
 digits = load_mnist()[1][0]
@@ -68,7 +70,7 @@ def test_first_picture_of_a_moving_one(tmp_path):
     assert rec.classify(tmp_path/'a.gif').digit[0] == 7
 
 def test_a_changed_weights_file_is_refused(tmp_path):
-    from hdr.recognize import weights_dir
+    from hdr.networks import weights_dir
     for end in 'json', 'tflite': (tmp_path/f'reader.{end}').write_bytes((weights_dir()/f'reader.{end}').read_bytes())
     (tmp_path/'reader.tflite').write_bytes((tmp_path/'reader.tflite').read_bytes()[:-1] + b'?')
     with pytest.raises(WeightsError, match='SHA-256'): Recognizer(folder=tmp_path)

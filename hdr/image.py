@@ -31,7 +31,7 @@ def shrink(
     h, w = (max(1, round(n*f)) for n in grey.shape)
     return cv2.resize(grey, (w,h), interpolation=cv2.INTER_AREA)
 
-# %% ../nbs/10_image.ipynb #22b526fe
+# %% ../nbs/10_image.ipynb #c0a84f2b
 whites = 1, 16, 255, 1023, 4095, 16383, 65535  # what may be white in an array
 
 def white_level(
@@ -54,7 +54,7 @@ def white_level(
     if white not in (1, 255, 65535): notes.append(f'levels up to {high:.4g} taken for 0..{white}')
     return white
 
-# %% ../nbs/10_image.ipynb #e830c5ff
+# %% ../nbs/10_image.ipynb #b2ac6a86
 def bands(
     height:int,  # rows
     width:int,  # pixels in each
@@ -92,7 +92,7 @@ def from_array(
     a = to_levels(a, notes)
     return a if a.ndim == 2 else to_grey(Image.fromarray(a), notes)
 
-# %% ../nbs/10_image.ipynb #e2304e6b
+# %% ../nbs/10_image.ipynb #0c748ab0
 def to_grey(
     image:Image.Image,  # any mode
     notes:list|None=None,  # collects doubts
@@ -122,7 +122,7 @@ def on_paper(
         out[rows] = (grey*alpha + white*(255-alpha) + 127)//255
     return out
 
-# %% ../nbs/10_image.ipynb #81cf9ca9
+# %% ../nbs/10_image.ipynb #f6a62b28
 def allowed_formats() -> list[str]:
     "Pillow's names of the formats that are read"
     return ['PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM'] + ['AVIF']*features.check('avif')
@@ -156,10 +156,12 @@ def open_image(
         warnings.simplefilter('ignore')  # Pillow's about size: `pixel_limit` is ours
         return Image.open(file, formats=formats)
 
-# %% ../nbs/10_image.ipynb #ff3782c3
-turns = {  # EXIF -> x and y of the file in those of the upright picture; what is added, in widths and heights
-    1: ((1,0), (0,1), (0,0)), 2: ((-1,0), (0,1), (1,0)), 3: ((-1,0), (0,-1), (1,1)), 4: ((1,0), (0,-1), (0,1)),
-    5: ((0,1), (1,0), (0,0)), 6: ((0,1), (-1,0), (0,1)), 7: ((0,-1), (-1,0), (1,1)), 8: ((0,-1), (1,0), (1,0))}
+# %% ../nbs/10_image.ipynb #d22526c9
+turns = {  # EXIF -> x and y of the file by those of the upright picture; and widths and heights to add
+    1: ((1,0), (0,1), (0,0)), 2: ((-1,0), (0,1), (1,0)),
+    3: ((-1,0), (0,-1), (1,1)), 4: ((1,0), (0,-1), (0,1)),
+    5: ((0,1), (1,0), (0,0)), 6: ((0,1), (-1,0), (0,1)),
+    7: ((0,-1), (-1,0), (1,1)), 8: ((0,-1), (1,0), (1,0))}
 
 def orientation(
     image:Image.Image,  # of a file
@@ -189,7 +191,7 @@ def to_file_matrix(
     h, w = (shape if a else shape[::-1])
     return [[a/scale, b/scale, right*w/scale], [c/scale, e/scale, bottom*h/scale], [0., 0., 1.]]
 
-# %% ../nbs/10_image.ipynb #a8d2fe36
+# %% ../nbs/10_image.ipynb #05d9a816
 @dataclass
 class PageImage:
     "One picture, or one page of a file, as grey pixels"
@@ -267,7 +269,7 @@ def fault(
     else: what = f'damaged ({e})'
     return ImageError(f'{name}: {what}')
 
-# %% ../nbs/10_image.ipynb #878d3528
+# %% ../nbs/10_image.ipynb #9b91f857
 def load(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -287,7 +289,7 @@ def load(
         return PageImage(shrink(grey, side) if side else grey, notes=notes)
     except Exception as e: raise fault(e, named(source, name)) from None
 
-# %% ../nbs/10_image.ipynb #8b068c61
+# %% ../nbs/10_image.ipynb #710dcaad
 def read_image(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -321,7 +323,7 @@ def files_in(
 
 # %% ../nbs/10_image.ipynb #9db620c1
 def gather(
-    sources:Any,  # a path, folder, pattern, bytes, Pillow image or array, or a list of such; (n,h,w) is a list of n
+    sources:Any,  # path, folder, pattern, bytes, Pillow image or array, or a list of such; (n,h,w): n arrays
 ) -> list:  # of single pictures
     "One or many, always as a list; files of a folder in their order"
     if isinstance(sources, (str, os.PathLike)): return list(files_in(os.fspath(sources)))
@@ -350,7 +352,7 @@ def lost(
     if faults is None: raise e
     faults.append(e)
 
-# %% ../nbs/10_image.ipynb #189f2275
+# %% ../nbs/10_image.ipynb #f3ee6552
 def check_streams(
     data:Any,  # bytes of a PDF, or a file mapped into memory
     most:int=200_000_000,  # of one stream, bytes
@@ -428,7 +430,7 @@ def draw_page(document, i, dpi):
     grey = np.array(grey.reshape(grey.shape[:2]))
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
-# %% ../nbs/10_image.ipynb #d77e2aa3
+# %% ../nbs/10_image.ipynb #cb432773
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
@@ -474,7 +476,7 @@ def page_images(
         elif head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'): yield from tiff_pages(file, called, faults)
         else: yield load(file, called)
 
-# %% ../nbs/10_image.ipynb #93f3ab7e
+# %% ../nbs/10_image.ipynb #553abb6a
 def pages(
     source:Any,  # path, bytes, Pillow image or array; a PDF or TIFF may have several pages
     name:str='',  # for messages; '': the path

@@ -21,6 +21,8 @@ class ImageError(ValueError): "Not a picture that can be read; the message names
 # %% ../nbs/10_image.ipynb #16f60250
 pixel_limit = 64_000_000  # a file with more is refused, unless it is a JPEG, which can be read small
 
+webp_limit = 30_000_000  # of WebP and AVIF, whose libraries hold a picture several times
+
 def shrink(
     grey:np.ndarray,  # (h,w) uint8
     side:int,  # the longest allowed, pixels
@@ -31,7 +33,7 @@ def shrink(
     h, w = (max(1, round(n*f)) for n in grey.shape)
     return cv2.resize(grey, (w,h), interpolation=cv2.INTER_AREA)
 
-# %% ../nbs/10_image.ipynb #c0a84f2b
+# %% ../nbs/10_image.ipynb #a7f2a762
 whites = 1, 16, 255, 1023, 4095, 16383, 65535  # what may be white in an array
 
 def white_level(
@@ -54,7 +56,7 @@ def white_level(
     if white not in (1, 255, 65535): notes.append(f'levels up to {high:.4g} taken for 0..{white}')
     return white
 
-# %% ../nbs/10_image.ipynb #b2ac6a86
+# %% ../nbs/10_image.ipynb #fdc8b7c0
 def bands(
     height:int,  # rows
     width:int,  # pixels in each
@@ -92,7 +94,7 @@ def from_array(
     a = to_levels(a, notes)
     return a if a.ndim == 2 else to_grey(Image.fromarray(a), notes)
 
-# %% ../nbs/10_image.ipynb #0c748ab0
+# %% ../nbs/10_image.ipynb #e7358bd6
 def to_grey(
     image:Image.Image,  # any mode
     notes:list|None=None,  # collects doubts
@@ -122,7 +124,7 @@ def on_paper(
         out[rows] = (grey*alpha + white*(255-alpha) + 127)//255
     return out
 
-# %% ../nbs/10_image.ipynb #f6a62b28
+# %% ../nbs/10_image.ipynb #80d30410
 def allowed_formats() -> list[str]:
     "Pillow's names of the formats that are read"
     return ['PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM'] + ['AVIF']*features.check('avif')
@@ -156,7 +158,7 @@ def open_image(
         warnings.simplefilter('ignore')  # Pillow's about size: `pixel_limit` is ours
         return Image.open(file, formats=formats)
 
-# %% ../nbs/10_image.ipynb #d22526c9
+# %% ../nbs/10_image.ipynb #e0c2b19a
 turns = {  # EXIF -> x and y of the file by those of the upright picture; and widths and heights to add
     1: ((1,0), (0,1), (0,0)), 2: ((-1,0), (0,1), (1,0)),
     3: ((-1,0), (0,-1), (1,1)), 4: ((1,0), (0,-1), (0,1)),
@@ -191,7 +193,7 @@ def to_file_matrix(
     h, w = (shape if a else shape[::-1])
     return [[a/scale, b/scale, right*w/scale], [c/scale, e/scale, bottom*h/scale], [0., 0., 1.]]
 
-# %% ../nbs/10_image.ipynb #05d9a816
+# %% ../nbs/10_image.ipynb #6252db8d
 @dataclass
 class PageImage:
     "One picture, or one page of a file, as grey pixels"
@@ -212,8 +214,9 @@ def decode(
     notes, size = [], max(image.size)
     if own and side and image.format in ('JPEG', 'MPO') and not image.info.get('progressive'):
         image.draft('L', (side, side))  # decodes only as many pixels as are needed
-    if image.width*image.height > pixel_limit:
-        raise ImageError(f'{image.width}x{image.height} are more than {pixel_limit//10**6} million pixels')
+    limit = webp_limit if image.format in ('WEBP', 'AVIF') else pixel_limit
+    if image.width*image.height > limit:
+        raise ImageError(f'{image.width}x{image.height} are more than {limit//10**6} million pixels')
     if image.width*image.height == 0: raise ImageError('no pixels')
     if own and image.format != 'MPO' and getattr(image, 'is_animated', False):
         notes.append('first of several pictures')
@@ -269,7 +272,7 @@ def fault(
     else: what = f'damaged ({e})'
     return ImageError(f'{name}: {what}')
 
-# %% ../nbs/10_image.ipynb #9b91f857
+# %% ../nbs/10_image.ipynb #79bcddb6
 def load(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -289,7 +292,7 @@ def load(
         return PageImage(shrink(grey, side) if side else grey, notes=notes)
     except Exception as e: raise fault(e, named(source, name)) from None
 
-# %% ../nbs/10_image.ipynb #710dcaad
+# %% ../nbs/10_image.ipynb #74e85645
 def read_image(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -352,7 +355,7 @@ def lost(
     if faults is None: raise e
     faults.append(e)
 
-# %% ../nbs/10_image.ipynb #f3ee6552
+# %% ../nbs/10_image.ipynb #2367210b
 def check_streams(
     data:Any,  # bytes of a PDF, or a file mapped into memory
     most:int=200_000_000,  # of one stream, bytes
@@ -430,7 +433,7 @@ def draw_page(document, i, dpi):
     grey = np.array(grey.reshape(grey.shape[:2]))
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
-# %% ../nbs/10_image.ipynb #cb432773
+# %% ../nbs/10_image.ipynb #d815b800
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
@@ -476,7 +479,7 @@ def page_images(
         elif head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'): yield from tiff_pages(file, called, faults)
         else: yield load(file, called)
 
-# %% ../nbs/10_image.ipynb #553abb6a
+# %% ../nbs/10_image.ipynb #d7b08ee3
 def pages(
     source:Any,  # path, bytes, Pillow image or array; a PDF or TIFF may have several pages
     name:str='',  # for messages; '': the path

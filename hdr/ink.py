@@ -29,7 +29,7 @@ def _bar(grey, alike=3):
     ends = (np.abs(line - int(grey[n-1,0])) > alike).mean() > .5
     return n if ends and (np.diff(line) == 0).mean() < .3 else 0
 
-# %% ../nbs/11_ink.ipynb #b374a7bf
+# %% ../nbs/11_ink.ipynb #9718bbe6
 @dataclass(frozen=True)
 class Writing:
     "How writing lies in its picture, and what follows for paper and ink"
@@ -176,13 +176,13 @@ def find_rules(
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
-    long = (w > least) & (area/w < thick) & (np.arange(n) > 0)
+    long = (w > least) & (area < thick*w) & (np.arange(n) > 0)
     rules = long.astype(np.uint8)[labels]
     same_row = rules.sum(1, keepdims=True) > .25*mask.shape[1]
     rules |= runs*same_row.astype(np.uint8)  # what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-# %% ../nbs/11_ink.ipynb #33fed7c2
+# %% ../nbs/11_ink.ipynb #f6d03ada
 def rule_thickness(
     rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
 ) -> int:  # pixels

@@ -1,5 +1,5 @@
 "Any bytes, any array: a named error or an answer, never a crash, and bounded in memory and time"
-import io, json, os, pickle, re, struct, time, zlib
+import io, json, os, pickle, struct, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
@@ -252,7 +252,7 @@ def test_a_damaged_page_is_named_and_the_others_stay(tmp_path):
     path.write_bytes(data)
     faults = []
     assert [p.number for p in page_images(path, faults=faults)] == [1, 3]
-    assert [re.sub('.*three', 'three', str(e))[:16] for e in faults] == ['three.tif: page 2']
+    assert len(faults) == 1 and 'three.tif: page 2' in str(faults[0])
     with pytest.raises(ImageError, match='three.tif: page 2'): list(page_images(path))
 
 @pytest.mark.parametrize('share', np.linspace(.1, .99, 12).round(2))

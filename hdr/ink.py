@@ -9,7 +9,8 @@ __all__ = ['ink', 'to_mnist']
 import cv2
 import numpy as np
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable
+from .image import read_image
 
 # %% ../nbs/11_ink.ipynb #d0901d5c
 def without_margins(
@@ -29,7 +30,7 @@ def _bar(grey, alike=3):
     ends = (np.abs(line - int(grey[n-1,0])) > alike).mean() > .5
     return n if ends and (np.diff(line) == 0).mean() < .3 else 0
 
-# %% ../nbs/11_ink.ipynb #9718bbe6
+# %% ../nbs/11_ink.ipynb #7b679fa0
 @dataclass(frozen=True)
 class Writing:
     "How writing lies in its picture, and what follows for paper and ink"
@@ -119,21 +120,29 @@ def light_missing(
     size, white = grey.shape[::-1], float(np.percentile(ground, 90))
     under = cv2.resize(ground, size, interpolation=cv2.INTER_LINEAR)
     least = np.float32(40 if writing[of].alone else max(1, .35*white))
-    out = cv2.subtract(under, grey).astype(np.float32)/np.maximum(under, least)
+    out = np.asarray(cv2.subtract(under, grey))/np.maximum(under, least).astype(np.float32)
     if writing[of].alone: return out
-    beyond = (ground < .35*white).astype(np.uint8)
-    beyond = cv2.dilate(beyond, np.ones((7,7), np.uint8))  # and the edge of the paper
+    desk = (ground < .35*white).astype(np.uint8)
+    beyond = cv2.dilate(desk, np.ones((7,7), np.uint8))  # and the edge of the paper
     out[cv2.resize(beyond, size, interpolation=cv2.INTER_NEAREST) > 0] = 0
     return out
 
+# %% ../nbs/11_ink.ipynb #797fa3dc
+def is_grey(
+    a:Any,  # what may be a picture
+) -> bool:
+    "Is it an array of grey pixels already?"
+    return isinstance(a, np.ndarray) and a.dtype == np.uint8 and a.ndim == 2
+
 # %% ../nbs/11_ink.ipynb #4385ddcf
 def ink(
-    grey:np.ndarray,  # (h,w) uint8
+    picture:Any,  # (h,w) uint8, or path, bytes, Pillow image or another array
     dark:bool|None=None,  # is ink dark? None: find out
     window:int=0,  # as for `paper`
     of:str='digit',  # what is in the picture: one 'digit', or a 'page', see `writing`
 ) -> np.ndarray:  # (h,w) float32: strokes 1, paper 0; all 0 where nothing stands out
     "What was written, without the paper"
+    grey = picture if is_grey(picture) else read_image(picture)
     if dark is None: dark = light_share(grey, of) > .5
     g = grey if dark else 255-grey
     if of == 'digit' and max(g.shape) > 300: g = cv2.medianBlur(g, 3)
@@ -182,7 +191,7 @@ def find_rules(
     rules |= runs*same_row.astype(np.uint8)  # what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-# %% ../nbs/11_ink.ipynb #f6d03ada
+# %% ../nbs/11_ink.ipynb #210ccffd
 def rule_thickness(
     rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
 ) -> int:  # pixels

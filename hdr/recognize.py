@@ -41,7 +41,7 @@ def chosen_marks(
     if which == 'digit': return parts_of_digit(m)
     return [main, *(int(i) for i in np.nonzero(m.ink > .02*m.ink[main])[0] if i != main)]
 
-# %% ../nbs/13_recognize.ipynb #0726e063
+# %% ../nbs/13_recognize.ipynb #dc203c2b
 def find_oddities(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool,  # ink is dark
@@ -51,7 +51,7 @@ def find_oddities(
     width:float,  # of the pen, as by `fit_pen`
 ) -> list[str]:  # notes in plain words
     "What is unusual about a picture"
-    x0, y0, x1, y1 = *m.box[parts,:2].min(0), *m.box[parts,2:].max(0)
+    (x0, y0), (x1, y1) = m.box[parts,:2].min(0), m.box[parts,2:].max(0)
     low, high = np.percentile(grey[y0:y1,x0:x1], (2, 98))
     found = {
         'dark background': not dark,
@@ -104,7 +104,7 @@ class Recognizer:
     def probabilities(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     ) -> np.ndarray:  # (n,11) float32: the digits, and 'no digit'; rows sum to 1
-        "How likely each answer is; blank images are no digits. A network that knows digits only says 0 for 'no digit'"
+        "How likely each answer is; blank images are no digits. A network of ten classes says 0 for 'no digit'"
         p = apply_temperature(self.network.predict_proba(x), self.temperature)
         if p.shape[1] == 10: p = np.concatenate([p, np.zeros((len(p),1), np.float32)], 1)
         p[~x.any((1,2))] = np.eye(11)[10]
@@ -158,7 +158,7 @@ class Recognizer:
         for some in (sources[i:i+batch] for i in range(0, len(sources), batch)):
             read = []
             for i,source in some:
-                name, notes = named(source, else_=f'image {i}'), []
+                name, notes = named(source, else_=f'image {i}'), list[str]()
                 try: read.append((read_image(source, name, side, notes), name, notes))
                 except ImageError as e:
                     if faults is None: raise

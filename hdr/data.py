@@ -38,17 +38,17 @@ def repository() -> Path|None:  # the folder with settings.ini; None outside a c
     return next((p for p in found if p), None)
 
 # %% ../nbs/00_data.ipynb #a3ed9dca
-places = 'HDR_CACHE', 'HDR_DATA', 'HDR_RESULTS'
+places = 'HDR_CACHE', 'HDR_DATA', 'HDR_DATASETS', 'HDR_RESULTS'
 
 def configured(
     name:str,  # one of `places`
 ) -> Path|None:  # absolute; None where it is not set
     "A place out of the environment; all of them are made absolute there, for child processes too"
+    here, root = Path.cwd(), enclosing_repository(Path.cwd())
+    start = root if root and (root/'nbs') in (here, *here.parents) else here
     for variable in places:
-        path = os.path.expanduser(os.environ.get(variable, ''))
-        if not path: continue
-        if not os.path.isabs(path): path = str((enclosing_repository(Path.cwd()) or Path.cwd())/path)
-        os.environ[variable] = path
+        if path := os.path.expanduser(os.environ.get(variable, '')):
+            os.environ[variable] = os.path.normpath(start/path)
     return Path(os.environ[name]) if os.environ.get(name) else None
 
 # %% ../nbs/00_data.ipynb #2c87939d
@@ -574,10 +574,12 @@ def stratified_split(
 def parts(
     validation:int=5000,  # images set apart
     images:int=0,  # of the training part, the first so many; 0: all
+    split_seed:int=0,  # of the split alone
+    path:Path|str='',  # folder with MNIST; '': where it is found, else downloaded
 ) -> dict:  # 'train', 'validation', 'test' -> (x (n,28,28) uint8, y (n,) uint8)
     "The three parts of MNIST as the protocol has them"
-    (x, y), test = load_mnist()
-    train, held = stratified_split(y, validation)
+    (x, y), test = load_mnist(path or None)
+    train, held = stratified_split(y, validation, split_seed)
     train = train[:images or None]
     return dict(train=(x[train], y[train]), validation=(x[held], y[held]), test=test)
 

@@ -184,6 +184,8 @@ command(
     option('--seeds', metavar='N', type=int, help='how many, one after the other; default: 1'),
     option('--seed', metavar='N', type=int, help='the first; default: 1'),
     option('--epochs', metavar='N', type=int, help='default: as the recipe says'),
+    option('--images', metavar='N', type=int,
+        help='train on the first so many training images; default: all'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'),
     option('--resume', action='store_true', help='go on with what was interrupted'))
 def train(
@@ -191,6 +193,7 @@ def train(
     seeds:int|None=None,  # how many; None: one
     seed:int|None=None,  # the first; None: 1
     epochs:int|None=None,  # None: as the recipe says
+    images:int|None=None,  # the first so many of the training images; None: all
     out:str='',  # results folder; '': the usual one
     resume:bool=False,  # go on with what was interrupted
 ):
@@ -203,19 +206,21 @@ def train(
     examples:
       hdr train --model small --seeds 5
       hdr train --model base --seed 7 --epochs 2
+      hdr train --model large --images 6000    a quick try
       hdr train --resume                       after Ctrl-C, a failure or a power cut
     """
-    asked:dict[str, Any] = dict(model=model or None, seeds=seeds, seed=seed, epochs=epochs)
+    asked:dict[str, Any] = dict(model=model or None, seeds=seeds, seed=seed, epochs=epochs,
+        images=images)
     given = [f'--{k}' for k,v in asked.items() if v is not None]
     if resume and given:
         raise UsageError(f'--resume goes on with what was interrupted as it was: no {given[0]}')
     if resume: return run(out=out, resume=True)
-    for k in 'seeds', 'epochs':
+    for k in 'seeds', 'epochs', 'images':
         n = asked[k]
         if n is not None and n < 1: raise UsageError(f'--{k} {n}: wanted is 1 or more')
     first = 1 if seed is None else seed
     words = [f'recipe={model or "small"}', f'seeds={seeds or 1}', f'seed={first}',
-        f'epochs={epochs or 0}']
+        f'epochs={epochs or 0}', f'images={images or 0}']
     return run(words, ['02_train'], out)
 
 # %% ../nbs/42_cli.ipynb #0fd3aa78

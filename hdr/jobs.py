@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../nbs/43_jobs.ipynb #2f4d89fb
-import os, signal, sys, tempfile, threading, time
+import os, signal, sys, threading, time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +83,7 @@ def output_folder(
     out:str,  # --out; '': results are printed
 ) -> Path|None:  # exists and can be written to
     "Make the folder for results; one that can't be is a `UsageError`"
+    import tempfile
     if not out: return None
     try:
         Path(out).mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@
 __all__ = ['pipeline', 'UsageError', 'RunError', 'run', 'test']
 
 # %% ../nbs/41_run.ipynb #e6e16296
-import ast, difflib, json, os, re, subprocess, sys, tempfile, time
+import ast, json, os, re, sys, time
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Sequence
 
 # %% ../nbs/41_run.ipynb #552713da
 class UsageError(ValueError): "A request that can't be meant: exit status 2"
@@ -101,6 +101,7 @@ def suggest_name(
     known:dict[str, dict],  # as in `assign_parameters`
 ) -> str:  # such as '; did you mean epochs?', or ''
     "A right name that looks alike"
+    import difflib
     names = {p for parameters in known.values() for p in parameters}
     close = difflib.get_close_matches(name, names, 1)
     return f'; did you mean {close[0]}?' if close else ''
@@ -126,6 +127,7 @@ def kernel_environment() -> dict[str, str]:
 
 def own_kernel() -> type:  # a jupyter_client kernel manager
     "Starts this interpreter, and mutes TensorFlow's C++ part, which writes past Python"
+    import subprocess
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     class OwnKernel(AsyncKernelManager):
@@ -162,9 +164,10 @@ def anonymise(
     root:Path,  # the repository
 ) -> str:  # without this machine's folders, and without lines that a progress bar wrote over
     "Text that reads the same wherever it was made"
+    import tempfile
     for place,short in (root, '.'), (tempfile.gettempdir(), '$TMP'), (Path.home(), '~'):
         text = text.replace(str(place), short)
-    return re.sub(r'[^\n]*\r(?!\n)', '', text)
+    return re.sub(r'[^\n]*\r(?!\n)', '', text.replace('\r\n', '\n'))
 
 # %% ../nbs/41_run.ipynb #0c4a3106
 class Gate:
@@ -346,7 +349,7 @@ def store_outputs(
     folder:Path,  # results/notebooks
 ):
     "Put outputs of executed notebooks into their sources, cleaned as nbdev does (it is needed)"
-    import nbformat
+    import nbformat, subprocess
     for name in names:
         nb, done = (nbformat.read(p/f'{name}.ipynb', 4) for p in (nbs, folder))
         same = [c for c in done.cells if 'injected-parameters' not in c.metadata.get('tags', [])]
@@ -399,6 +402,7 @@ def test_notebook(
     root:Path,  # the repository
 ) -> bool:  # passed
     "Run a notebook as nbdev_test does, in a process of its own; what it said is shown if it failed"
+    import subprocess
     start = time.perf_counter()
     print(f'  ...     {path.stem}', flush=True)
     program = Path(sys.executable).with_name('nbdev_test')

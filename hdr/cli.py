@@ -168,7 +168,7 @@ def info():
 # %% ../nbs/42_cli.ipynb #561a04d4
 several:dict[str, Any] = dict(action='extend', nargs='+', default=[])  # one or more, and again
 
-command(
+run = command(
     option('-p', '--parameter', dest='words', metavar='NAME=VALUE', **several,
         help='a parameter of the notebooks'),
     option('--only', dest='names', metavar='NOTEBOOK', **several, help='run these alone'),

@@ -396,6 +396,17 @@ def run(
     if in_place: store_outputs(list(job['values']), nbs, folder)
     say(f'done: {folder.parent}')
 
+# %% ../nbs/41_run.ipynb #70e0c5a4
+def extra(
+    library:str,  # as it is imported
+    name:str,  # of the extra in settings.ini that brings it
+):  # the module
+    "Import what not everybody needs; where it is missing, the error says what brings it"
+    from importlib import import_module
+    try: return import_module(library)
+    except ImportError as e: words = f"{library} is missing; pip install -e '.[{name}]' brings it"
+    raise ImportError(words)
+
 # %% ../nbs/41_run.ipynb #75a5596e
 def test_notebook(
     path:Path,  # a notebook
@@ -432,10 +443,9 @@ def test() -> int:  # exit status: 0 only if all passed
     from hdr.data import cores, locate, repository
     try:
         if not (root := repository()): raise UsageError('run this inside a clone of the repository')
-        import nbdev, pytest
+        pytest = [extra(library, 'dev') for library in ('nbdev', 'pytest')][-1]
     except (UsageError, ImportError) as e:
-        how = '' if isinstance(e, UsageError) else "; pip install -e '.[dev]' brings it"
-        print(f'hdr-test: error: {e}{how}', file=sys.stderr)
+        print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
     locate()  # once, before many need it
     with ThreadPoolExecutor(min(3, cores())) as pool:

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from .image import gather, ImageError, named, read_image
-from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit, pen_range,
-    remove_edge_rules, without_margins)
+from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
+    pen_range, remove_edge_rules, without_margins)
 from .networks import apply_temperature, Network
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
@@ -104,7 +104,7 @@ class Recognizer:
     def probabilities(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     ) -> np.ndarray:  # (n,11) float32: the digits, and 'no digit'; rows sum to 1
-        "How likely each answer is; blank images are no digits. A network of ten classes says 0 for 'no digit'"
+        "How likely each answer is; a blank is no digit. A network of ten classes says 0 for 'no digit'"
         p = apply_temperature(self.network.predict_proba(x), self.temperature)
         if p.shape[1] == 10: p = np.concatenate([p, np.zeros((len(p),1), np.float32)], 1)
         p[~x.any((1,2))] = np.eye(11)[10]

@@ -138,7 +138,7 @@ def to_hocr(
         div = sub(body, 'div', 'ocr_page', 'page_', f'image "{quote(p.file)}"; bbox 0 0 {p.width} {p.height}; ppageno {p.page-1}', rotation=p.rotation)
         for l in p.lines:
             line = sub(div, 'span', 'ocr_line', 'line_', f'bbox {join_values(l.box)}')
-            for word,digits in l.fields:
+            for word,digits in l.words:
                 span = sub(line, 'span', 'ocrx_word', 'word_', f'bbox {join_values(bounding_box([d.box for d in digits]))}; x_wconf {100*np.prod([d.confidence for d in digits]):.0f}')
                 for c,d in glyphs_of_word(word, digits):
                     where = (f'x_bboxes {join_values(d.box)}; x_confs {100*d.confidence:.2f}', dict(top=join_values(sum(d.top, [])))) if d else ('', {})
@@ -221,7 +221,7 @@ def alto_line(
     new:Callable,  # by `id_counter`
 ):
     "Fill in words and digits"
-    for i,(word,digits) in enumerate(line.fields):
+    for i,(word,digits) in enumerate(line.words):
         box = bounding_box([d.box for d in digits])
         if i: ET.SubElement(element, 'SP')
         string = ET.SubElement(element, 'String', alto_place(box), ID=new('word'), CONTENT=word, WC=f'{np.prod([d.confidence for d in digits]):.4f}')
@@ -265,7 +265,7 @@ def to_page_xml(
     region = add_coords(sub(page, 'TextRegion', id=new('region')), bounding_box([l.box for l in p.lines]))
     for l in p.lines:
         line = add_coords(sub(region, 'TextLine', id=new('line')), l.box)
-        for word,digits in l.fields:
+        for word,digits in l.words:
             w = add_coords(sub(line, 'Word', id=new('word')), bounding_box([d.box for d in digits]))
             for c,d in glyphs_of_word(word, digits):
                 if not d: continue
@@ -344,9 +344,9 @@ def pdf_text(
     "Each field as wide and as high as it is on the page, in Courier, whose letters are 0.6 wide and digits about 0.62 high"
     out = []
     for l in page.lines:
-        for n,(word,digits) in enumerate(l.fields):
+        for n,(word,digits) in enumerate(l.words):
             x0, y0, x1, y1 = bounding_box([d.box for d in digits])
-            size, text = (y1-y0)/.62*s, word + ' '*(n < len(l.fields)-1)
+            size, text = (y1-y0)/.62*s, word + ' '*(n < len(l.words)-1)
             wide = (x1-x0)*s/(.6*size*len(word))
             out.append(f'/F {size:.3f} Tf {100*wide:.2f} Tz 1 0 0 1 {x0*s:.3f} {(page.height-y1)*s:.3f} Tm ({text}) Tj')
     return '\n'.join(out)

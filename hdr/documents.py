@@ -507,15 +507,15 @@ def add_pdf_page(
     import pikepdf
     if p.image is None:
         raise ValueError(f'{p.file}, page {p.page}: the scan is not there: read the page anew')
-    name, jpeg, (sx, sy) = pikepdf.Name, io.BytesIO(), points_a_pixel(p, dpi)
+    name, jpeg, s = pikepdf.Name, io.BytesIO(), points_a_pixel(p, dpi)
     Image.fromarray(p.image).save(jpeg, 'JPEG', quality=85)
     picture = pikepdf.Stream(pdf, jpeg.getvalue(), Type=name.XObject, Subtype=name.Image,
         Width=p.width, Height=p.height, ColorSpace=name.DeviceGray, BitsPerComponent=8,
         Filter=name.DCTDecode)
-    dictionary, (width, height) = pikepdf.Dictionary, (p.width*sx, p.height*sy)
+    dictionary, width, height = pikepdf.Dictionary, p.width*s, p.height*s
     font = dictionary(Type=name.Font, Subtype=name.Type1, BaseFont=name.Courier,
         Encoding=name.WinAnsiEncoding)
-    content = f'q {width:.3f} 0 0 {height:.3f} 0 0 cm /Scan Do Q BT 3 Tr\n{pdf_text(p, sx, sy)} ET'
+    content = f'q {width:.3f} 0 0 {height:.3f} 0 0 cm /Scan Do Q BT 3 Tr\n{pdf_text(p, s)} ET'
     page = dictionary(Type=name.Page, MediaBox=[0, 0, round(width, 3), round(height, 3)],
         Resources=dictionary(XObject=dictionary(Scan=picture), Font=dictionary(F=font)),
         Contents=pdf.make_stream(content.encode()))
@@ -524,16 +524,14 @@ def add_pdf_page(
 def points_a_pixel(
     p:Page,
     dpi:float,  # where the page does not say it
-) -> tuple[float, float]:  # across, down
+) -> float:
     "So that the page is as large as the scan, within what PDF allows"
-    across, down = p.dpi or (dpi, dpi)
     least, most = 3/min(p.width, p.height), 14400/max(p.width, p.height)
-    return min(max(72/across, least), most), min(max(72/down, least), most)
+    return min(max(72/(p.dpi or dpi), least), most)
 
 def pdf_text(
     page:Page,
-    sx:float,  # points a pixel, across
-    sy:float,  # and down
+    s:float,  # points a pixel
 ) -> str:  # operators
     """Each word as wide and as high as it is on the page
 
@@ -542,9 +540,9 @@ def pdf_text(
     for l in page.lines:
         for n,(word,digits) in enumerate(l.words):
             x0, y0, x1, y1 = bounding_box([d.box for d in digits])
-            size, text = (y1-y0)/.62*sy, word + ' '*(n < len(l.words)-1)
-            wide = 100*(x1-x0)*sx/(.6*size*len(word))
-            place = f'{x0*sx:.3f} {(page.height-y1)*sy:.3f}'
+            size, text = (y1-y0)/.62*s, word + ' '*(n < len(l.words)-1)
+            wide = 100*(x1-x0)*s/(.6*size*len(word))
+            place = f'{x0*s:.3f} {(page.height-y1)*s:.3f}'
             out.append(f'/F {size:.3f} Tf {wide:.2f} Tz 1 0 0 1 {place} Tm ({text}) Tj')
     return '\n'.join(out)
 

@@ -115,7 +115,7 @@ class Page:
     hdr:str=field(default='', compare=False)  # the version that read it
     weights:dict[str,str]=field(default_factory=dict, compare=False)  # name -> SHA-256
     to_file:list[list[float]]=field(default_factory=list, compare=False)  # 3x3, see `place_in_file`
-    dpi:list[float]=field(default_factory=list, compare=False)  # across, down; none where not known
+    dpi:float=field(default=0., compare=False)  # pixels an inch; 0: not known
 
     def __post_init__(self): number_items(self)
 
@@ -256,7 +256,7 @@ _way = json_list(json_list(_number, minItems=3, maxItems=3), maxItems=3,
     description='3x3, from pixels of the page to those of the file; of a PDF points')
 _page = dict(file=_text, page={'type': 'integer', 'minimum': 1}, width=_whole, height=_whole,
     rotation=_turned, sha256=_text, hdr=_text, weights={'type': 'object'}, to_file=_way,
-    dpi=json_list(_number, maxItems=2),
+    dpi=_number,
     lines=json_list(json_object('text confidence box digits', **_line)),
     fields=json_list(json_object('kind text confidence', **_field)),
     tables=json_list(json_object('rows columns cells', **_table)))

@@ -220,8 +220,27 @@ def read_lines(
         said = [f for r in row for f in decode_strip(*r, known[labels], threshold)]
         line = assemble_line(said, float(np.median([s.size for *_,s in row])))
         if line: lines.append(line)
-    if field: lines = sorted(lines, key=digit_height)[-1:]
-    return lines
+    lines = drop_repeated(lines)
+    return sorted(lines, key=digit_height)[-1:] if field else lines
+
+def drop_repeated(
+    lines:list[Line],
+) -> list[Line]:  # the same, without those that say again what a surer one says
+    "Specks beside a line may be taken for one, whose strip shows the same digits"
+    kept:list[Line] = []
+    for line in sorted(lines, key=lambda l: -l.confidence):
+        others = [d.box for l in kept for d in l.digits]
+        if not all(any(overlap(d.box, b) > .5 for b in others) for d in line.digits): kept.append(line)
+    return [l for l in lines if any(l is k for k in kept)]
+
+def overlap(
+    a:list[int],  # x0, y0, x1, y1
+    b:list[int],  # the same
+) -> float:  # 0..1
+    "Intersection over union of two boxes"
+    w, h = (max(0, min(a[i+2], b[i+2])-max(a[i], b[i])) for i in (0, 1))
+    area = lambda c: (c[2]-c[0])*(c[3]-c[1])
+    return w*h/max(1, area(a)+area(b)-w*h)
 
 def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`

@@ -225,12 +225,13 @@ def read_lines(
 
 def drop_repeated(
     lines:list[Line],
-) -> list[Line]:  # the same, without those that say again what a surer one says
+) -> list[Line]:  # the same, without those that say again what a longer or surer one says
     "Specks beside a line may be taken for one, whose strip shows the same digits"
     kept:list[Line] = []
-    for line in sorted(lines, key=lambda l: -l.confidence):
+    for line in sorted(lines, key=lambda l: (len(l.digits), l.confidence), reverse=True):
         others = [d.box for l in kept for d in l.digits]
-        if not all(any(overlap(d.box, b) > .5 for b in others) for d in line.digits): kept.append(line)
+        again = [any(overlap(d.box, b) > .5 for b in others) for d in line.digits]
+        if not all(again): kept.append(line)
     return [l for l in lines if any(l is k for k in kept)]
 
 def overlap(

@@ -29,7 +29,7 @@ def rejected_as_digits(
     ink:np.ndarray,  # (h,w) 0..1 of the page
     most:int=16,  # digits asked
 ) -> bool:
-    "Do the digits of a page, each by itself, look rather like none to the network for single digits?"
+    "Are the digits of a page, each by itself, rather none to the network for single digits?"
     boxes = [d.box for l in lines for d in l.digits]
     if not boxes: return False
     some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
@@ -46,7 +46,9 @@ def confirm_lone_digits(
 ) -> list[Line]:  # the same, without those that have no ink
     "A digit or two alone are as sure as the less sure of the networks for strings and for digits"
     if sum(len(l.digits) for l in lines) > lone_digits: return lines
-    return [l for l in lines if any([confirm_digit(d, grey, threshold) for d in l.digits]) and not mark_rejected(l)]
+    inked = [any([confirm_digit(d, grey, threshold) for d in l.digits]) for l in lines]
+    for l in lines: mark_rejected(l)
+    return [l for l,some in zip(lines, inked) if some]
 
 def confirm_digit(
     d:Digit,  # is changed
@@ -81,7 +83,8 @@ def box_on_page(
     "The way back from where a digit was found to where it is"
     x0, y0, x1, y1 = np.array(box)/scale
     c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
-    return [int(v) for v in (*np.maximum(c.min(0).round(), 0), *np.minimum(c.max(0).round(), shape[::-1]))]
+    low, high = np.maximum(c.min(0).round(), 0), np.minimum(c.max(0).round(), shape[::-1])
+    return [int(v) for v in (*low, *high)]
 
 def turned_back(
     k:int,  # quarter turns counter-clockwise
@@ -117,8 +120,9 @@ def read_page(
     level, scale = normalise_size(level)
     def on_page(box): return box_on_page(box, scale, m, shrink, grey.shape)
     lines = lines_of_page(level, grey, on_page, threshold, field)
+    way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
-        weights=networks_used(), dpi=round(seen.dpi, 3), to_file=(seen.to_file@turned_back(k, (h, w))).tolist())
+        weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))
 
 # %% ../nbs/26_read.ipynb #bbdd0350
 def lines_of_page(
@@ -149,7 +153,7 @@ def read_pages(
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
-    source, sha256 = hashed(source)
+    sha256 = file_hash(source)
     for seen in page_images(source, name, faults=faults):
         page = read_page(seen, name, seen.number, threshold, turn, field)
         page.sha256 = sha256
@@ -171,17 +175,16 @@ def read(
     return found[0] if len(found) == 1 and not faults else found
 
 # %% ../nbs/26_read.ipynb #deef6728
-def hashed(
+def file_hash(
     source:Any,  # path, bytes, Pillow image or array
-) -> tuple[Any, str]:  # the source, to be read; the SHA-256 of the file, '' where it is none
-    "A file is looked at in parts; what can be read but once, such as a pipe, is read"
-    if isinstance(source, (str, os.PathLike)):
-        try:
-            if not os.path.isfile(source): return source, ''
-            with open(source, 'rb') as file: return source, hashlib.file_digest(file, 'sha256').hexdigest()
-        except OSError: return source, ''  # `page_images` says why
-    if isinstance(source, (bytes, bytearray, memoryview)): return source, hashlib.sha256(source).hexdigest()
-    return source, ''
+) -> str:  # SHA-256 of the file; '' where it is none
+    "A file is looked at in parts, so that a long one takes no more memory"
+    if isinstance(source, (bytes, bytearray, memoryview)): return hashlib.sha256(source).hexdigest()
+    if not isinstance(source, (str, os.PathLike)): return ''
+    try:
+        if not os.path.isfile(source): return ''  # a pipe can be read but once
+        with open(source, 'rb') as file: return hashlib.file_digest(file, 'sha256').hexdigest()
+    except (OSError, ValueError): return ''  # `page_images` says why
 
 # %% ../nbs/26_read.ipynb #d498a59e
 def output_paths(
@@ -192,17 +195,19 @@ def output_paths(
     """Where results go, by the name of the file
 
     No two are alike, nor is any like the second page of another or a file that is read."""
-    taken, stems, bases = {file_key(f.resolve()) for f in files}, set(), set()
+    home, places, stems, bases = file_key(Path(out).resolve()), [], set(), set()
+    taken = {file_key(f.resolve()) for f in files}
+    drawn = {k.rpartition('-')[0] for k in taken if k.endswith('.annotated.png')}
     counts:dict[str, int] = defaultdict(int)
-    places, home = [], Path(out).resolve()
     for f in files:
         while True:
             counts[f.stem.casefold()] += 1
             n = counts[f.stem.casefold()]
             stem = f.stem if n == 1 else f'{f.stem}-{n}'
             key, (base, _, number) = file_key(Path(stem)), file_key(Path(stem)).rpartition('.')
-            paged = number.isdigit() and base in stems or key in bases
-            if key not in stems and not paged and file_key(home/f'{stem}{suffix}') not in taken: break
+            paged = suffix == formats['page'][0] and (number.isdigit() and base in stems or key in bases)
+            place = f'{home}{os.sep}{key}'
+            if not (key in stems or paged or place+suffix in taken or place in drawn): break
         stems.add(key)
         if number.isdigit(): bases.add(base)
         places.append(Path(out)/f'{stem}{suffix}')
@@ -256,14 +261,16 @@ def convert(
     cv2.setNumThreads(1)
     refuse_input(file, target)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
-    suffix, counts, faults = formats[format][0], [0, 0], []
+    suffix, counts, faults = formats[format][0], [0, 0, 0], []
     def each():
         for p in read_pages(file, threshold, field=field, faults=faults):
             digits = [d for l in p.lines for d in l.digits]
-            counts[:] = counts[0]+len(digits), counts[1]+sum(d.rejected for d in digits)
-            if target and annotate: write_beside(file, annotated_path(target, suffix, p.page), png_bytes(p.show()))
+            counts[:] = counts[0]+len(digits), counts[1]+sum(d.rejected for d in digits), counts[2]+1
+            if target and annotate:
+                write_beside(file, annotated_path(target, suffix, p.page), png_bytes(p.show()))
             if format != 'pdf': p.image = None
             yield p
+        if faults and not counts[2]: raise faults[0]
     n, content = write_pages(each(), file, target, format)
     check_lost(faults, n, content)
     return content, f'{counts[0]} digits, {counts[1]} unsure' if counts[0] else 'no digits found'
@@ -311,7 +318,8 @@ def refuse_input(
     target:Path|None,  # that would be written
 ):
     "A file is not overwritten by what it says"
-    if target and isinstance(file, (str, os.PathLike)) and target.is_file() and os.path.exists(file) and os.path.samefile(file, target):
+    if not target or not isinstance(file, (str, os.PathLike)): return
+    if target.is_file() and os.path.exists(file) and os.path.samefile(file, target):
         raise ImageError(f'{target}: is the file to be read: it would be overwritten')
 
 def write_beside(
@@ -339,8 +347,9 @@ def convert_grid(
     data = b''.join(grid_csv(cells, threshold) for cells in tables)
     if target and tables: write_bytes(target, data)
     check_lost(faults, len(tables), b'' if target else data)
-    size = ', '.join(f'{max(c.row for c in cells)}x{max(c.column for c in cells)} cells' for cells in tables)
-    return b'' if target else data, f'{size}, {sum(c.confidence < threshold for cells in tables for c in cells)} unsure'
+    sizes = [f'{max(c.row for c in cells)}x{max(c.column for c in cells)} cells' for cells in tables]
+    unsure = sum(c.confidence < threshold for cells in tables for c in cells)
+    return b'' if target else data, f'{", ".join(sizes)}, {unsure} unsure'
 
 def png_bytes(
     picture:Image.Image,

@@ -58,8 +58,9 @@ def tesseract(
     With one thread, since several wait for each other most of the time."""
     grey = read_image(picture)
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
-    done = subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png_bytes(Image.fromarray(grey)),
-        capture_output=True, check=True, env={**os.environ, 'OMP_THREAD_LIMIT': '1'})
+    png, alone = png_bytes(Image.fromarray(grey)), {**os.environ, 'OMP_THREAD_LIMIT': '1'}
+    done = subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png, capture_output=True,
+        check=True, env=alone)
     return done.stdout.decode().strip()
 
 def tesseract_version() -> str:  # such as 'Tesseract 5.3.0'; '' where it is not installed

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, BinaryIO, Iterator
@@ -33,7 +34,7 @@ def shrink(
     h, w = (max(1, round(n*f)) for n in grey.shape)
     return cv2.resize(grey, (w,h), interpolation=cv2.INTER_AREA)
 
-# %% ../nbs/10_image.ipynb #a7f2a762
+# %% ../nbs/10_image.ipynb #266d8ab4
 whites = 1, 16, 255, 1023, 4095, 16383, 65535  # what may be white in an array
 
 def white_level(
@@ -56,7 +57,7 @@ def white_level(
     if white not in (1, 255, 65535): notes.append(f'levels up to {high:.4g} taken for 0..{white}')
     return white
 
-# %% ../nbs/10_image.ipynb #fdc8b7c0
+# %% ../nbs/10_image.ipynb #4982b82c
 def bands(
     height:int,  # rows
     width:int,  # pixels in each
@@ -94,7 +95,7 @@ def from_array(
     a = to_levels(a, notes)
     return a if a.ndim == 2 else to_grey(Image.fromarray(a), notes)
 
-# %% ../nbs/10_image.ipynb #e7358bd6
+# %% ../nbs/10_image.ipynb #670f55ad
 def to_grey(
     image:Image.Image,  # any mode
     notes:list|None=None,  # collects doubts
@@ -124,10 +125,10 @@ def on_paper(
         out[rows] = (grey*alpha + white*(255-alpha) + 127)//255
     return out
 
-# %% ../nbs/10_image.ipynb #80d30410
+# %% ../nbs/10_image.ipynb #e65ac740
 def allowed_formats() -> list[str]:
     "Pillow's names of the formats that are read"
-    return ['PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM'] + ['AVIF']*features.check('avif')
+    return ['PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM', *(['AVIF'] if features.check('avif') else [])]
 
 def heif_kind(
     head:bytes,  # the first bytes of a file
@@ -141,7 +142,7 @@ def heif_kind(
     return 'HEIC' if brands & known else ''
 
 def open_image(
-    file:BinaryIO,  # of a picture
+    file:Any,  # of a picture, open
 ) -> Image.Image:  # not decoded yet
     "A picture file; one of no format that is read here is an error of Pillow's, or says what to install"
     kind, formats = heif_kind(file.read(256)), allowed_formats()
@@ -154,11 +155,9 @@ def open_image(
             raise ImageError('a HEIC picture; to read those: pip install pillow-heif') from None
         pillow_heif.register_heif_opener()
         formats = ['HEIF']
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # Pillow's about size: `pixel_limit` is ours
-        return Image.open(file, formats=formats)
+    return Image.open(file, formats=formats)
 
-# %% ../nbs/10_image.ipynb #e0c2b19a
+# %% ../nbs/10_image.ipynb #edaaad49
 turns = {  # EXIF -> x and y of the file by those of the upright picture; and widths and heights to add
     1: ((1,0), (0,1), (0,0)), 2: ((-1,0), (0,1), (1,0)),
     3: ((-1,0), (0,-1), (1,1)), 4: ((1,0), (0,-1), (0,1)),
@@ -193,7 +192,7 @@ def to_file_matrix(
     h, w = (shape if a else shape[::-1])
     return [[a/scale, b/scale, right*w/scale], [c/scale, e/scale, bottom*h/scale], [0., 0., 1.]]
 
-# %% ../nbs/10_image.ipynb #6252db8d
+# %% ../nbs/10_image.ipynb #bfbdff74
 @dataclass
 class PageImage:
     "One picture, or one page of a file, as grey pixels"
@@ -272,7 +271,20 @@ def fault(
     else: what = f'damaged ({e})'
     return ImageError(f'{name}: {what}')
 
-# %% ../nbs/10_image.ipynb #79bcddb6
+# %% ../nbs/10_image.ipynb #76f0c513
+def quiet(
+    read,  # a function that uses Pillow
+):  # the same, without warnings
+    "Pillow warns of large and of damaged files; here each fault is an error or a note"
+    @wraps(read)
+    def inner(*args, **more):
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            return read(*args, **more)
+    return inner
+
+# %% ../nbs/10_image.ipynb #8cc9d26c
+@quiet
 def load(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -283,7 +295,7 @@ def load(
         if isinstance(source, Image.Image): return decode(source, side, own=False)
         if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
             with open_file(source) as file: return decode(open_image(file), side)
-        if isinstance(source, io.IOBase): return decode(open_image(source), side)
+        if isinstance(source, (io.BufferedIOBase, io.RawIOBase)): return decode(open_image(source), side)
         if not hasattr(source, '__array__'):
             raise ImageError(f'a {type(source).__name__} is no picture; '
                 'wanted is a path, bytes, a Pillow image or an array')
@@ -292,7 +304,7 @@ def load(
         return PageImage(shrink(grey, side) if side else grey, notes=notes)
     except Exception as e: raise fault(e, named(source, name)) from None
 
-# %% ../nbs/10_image.ipynb #74e85645
+# %% ../nbs/10_image.ipynb #439bc018
 def read_image(
     source:Any,  # path, bytes, Pillow image or array
     name:str='',  # what errors call it; '': the path, or 'the image'
@@ -355,7 +367,7 @@ def lost(
     if faults is None: raise e
     faults.append(e)
 
-# %% ../nbs/10_image.ipynb #2367210b
+# %% ../nbs/10_image.ipynb #507f3a76
 def check_streams(
     data:Any,  # bytes of a PDF, or a file mapped into memory
     most:int=200_000_000,  # of one stream, bytes
@@ -433,20 +445,20 @@ def draw_page(document, i, dpi):
     grey = np.array(grey.reshape(grey.shape[:2]))
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
-# %% ../nbs/10_image.ipynb #d815b800
+# %% ../nbs/10_image.ipynb #f62f00a7
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
     faults:list|None=None,  # collects damaged pages
 ) -> Iterator[PageImage]:
     "Pages of a TIFF, without thumbnails and masks"
-    try: image, i, number = open_image(file), 0, 0
+    try: image, i, number = quiet(open_image)(file), 0, 0
     except Exception as e: raise fault(e, name) from None
-    try: n = image.n_frames
+    try: n = quiet(lambda: image.n_frames)()
     except Exception: n = 0  # a damaged chain of pages is followed as far as it goes
     check_page_count(n, name)
     while True:
-        try: image.seek(i)
+        try: quiet(image.seek)(i)
         except EOFError: return
         except Exception:
             lost(faults, ImageError(f'{name}: page {number+1} and what follows is damaged'))
@@ -454,7 +466,7 @@ def tiff_pages(
         i += 1
         if int(image.tag_v2.get(254, 0)) & 5 or image.tag_v2.get(255) == 2: continue
         number += 1
-        try: page = decode(image)
+        try: page = quiet(decode)(image)
         except Exception as e: lost(faults, fault(e, f'{name}: page {number}'))
         else: yield replace(page, number=number, notes=[])
 
@@ -479,7 +491,7 @@ def page_images(
         elif head[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'): yield from tiff_pages(file, called, faults)
         else: yield load(file, called)
 
-# %% ../nbs/10_image.ipynb #d7b08ee3
+# %% ../nbs/10_image.ipynb #f765b7be
 def pages(
     source:Any,  # path, bytes, Pillow image or array; a PDF or TIFF may have several pages
     name:str='',  # for messages; '': the path

@@ -8,7 +8,7 @@ __all__ = ['recipes', 'studies', 'Recipe', 'fit', 'load_trained', 'train', 'Digi
 # %% ../nbs/02_train.ipynb #44f05b61
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import hashlib, json, shutil, time
+import hashlib, json, shutil, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory,
+from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory, read_table,
     results_dir, versions, write_atomic)
 from .model import build, classic_cost, classics, cost, scores
 from .augment import augment
@@ -139,8 +139,7 @@ def check_room(
     megabytes:float,  # how much it will write there
 ):
     "A folder that can't be written or a full disk is an `OSError` now, not after hours of training"
-    write_atomic(folder/'.room', lambda p: Path(p).write_bytes(b'room'))
-    (folder/'.room').unlink()
+    with tempfile.TemporaryFile(dir=folder) as f: f.write(b'room')
     free = shutil.disk_usage(folder).free/1e6
     if free < megabytes: raise OSError(f'{folder}: {megabytes:.0f} MB are needed, {free:.0f} MB are free')
 
@@ -295,10 +294,11 @@ def add_row(
     path:Path,  # a CSV file
     row:dict,  # a value a column; the first one is the key
 ):
-    "Add a row to a table, in place of the one with the same key; two processes at once wait for each other"
-    with FileLock(cache_dir()/f'{path.name}.lock'):
-        table, key = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=list(row)), next(iter(row))
-        text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
+    "Add a row to a table, in place of the one with the same key; who comes at the same time waits"
+    text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
+    key, table = next(iter(row)), pd.DataFrame(columns=list(row))
+    with FileLock(path.with_name(f'.{path.name}.lock')):  # beside it: whoever shares the table shares the lock
+        if path.exists(): table = read_table(path, dtype=str, keep_default_na=False)
         table = pd.concat([table[table[key] != text[key]], pd.DataFrame([text])])
         write_atomic(path, lambda p: table.sort_values(key, kind='stable').to_csv(p, index=False))
 

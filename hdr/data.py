@@ -459,10 +459,12 @@ def stratified_split(
 def parts(
     validation:int=5000,  # images set apart
     images:int=0,  # of the training part, the first so many; 0: all
+    split_seed:int=0,  # of the split alone
+    path:Path|str='',  # folder with MNIST; '': where it is found, else downloaded
 ) -> dict:  # 'train', 'validation', 'test' -> (x (n,28,28) uint8, y (n,) uint8)
     "The three parts of MNIST as the protocol has them"
-    (x, y), test = load_mnist()
-    train, held = stratified_split(y, validation)
+    (x, y), test = load_mnist(path or None)
+    train, held = stratified_split(y, validation, split_seed)
     train = train[:images or None]
     return dict(train=(x[train], y[train]), validation=(x[held], y[held]), test=test)
 

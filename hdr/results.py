@@ -27,8 +27,8 @@ def variant_of(
     return re.sub(r'-s\d+(?=$|-[envd]\d)', '', run)
 
 # %% ../nbs/03_results.ipynb #345ee210
-numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy test_accuracy test_loss '
-    'train_seconds ms_per_image').split()  # the columns of runs.csv that are used as numbers here
+numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy '
+    'test_accuracy test_loss train_seconds ms_per_image').split()  # the columns of runs.csv that are used as numbers here
 
 def cores_in(
     hardware:pd.Series,  # such as 'AMD EPYC, 2 cores, 24 GB, Linux x86_64'
@@ -100,9 +100,9 @@ def wilson(
 def over_seeds(
     values,  # (n,) one number a seed
     level:float=.95,  # of confidence
-) -> dict:  # n, mean, sd, low, high; the last two are no numbers for a single value or for equal ones
-    """Mean, standard deviation and the interval of the mean (Student 1908); accuracies are multiples of one
-    image, so equal ones say that the spread is too small to be seen, not that there is none"""
+) -> dict:  # n, mean, sd, low, high; the last two are NaN for a single value or for equal ones
+    """Mean, standard deviation and the interval of the mean (Student 1908); accuracies are multiples
+    of one image, so equal ones say that the spread is too small to be seen, not that there is none"""
     values = np.asarray(values, float)
     n, mean = len(values), float(values.mean())
     sd = float(values.std(ddof=1)) if n > 1 else np.nan
@@ -132,10 +132,11 @@ def summary_row(
 def summarize(
     runs:pd.DataFrame,  # by `load_runs`
     images:int=10_000,  # test images
-) -> pd.DataFrame:  # a row a variant, best first: n, accuracies, sd, both intervals, costs, hardware
+) -> pd.DataFrame:  # a row a variant, best first: n, accuracies, sd, both intervals, costs
     "Every variant in one row: accuracies are means over its runs, times are medians"
     rows = [summary_row(name, group, images) for name,group in runs.groupby('variant')]
-    none = ['variant', 'n', 'test_accuracy', 'sd', 'seeds_low', 'seeds_high', 'images_low', 'images_high', *costs]
+    none = ['variant', 'n', 'test_accuracy', 'sd', 'seeds_low', 'seeds_high', 'images_low',
+        'images_high', *costs]
     table = pd.DataFrame(rows, columns=list(rows[0]) if rows else none)
     return table.sort_values('test_accuracy', ascending=False, ignore_index=True)
 
@@ -154,7 +155,7 @@ def in_percent(
     "Intervals as texts"
     return ['-' if pd.isna(a) else f'{100*a:.2f} - {100*b:.2f}' for a,b in zip(low, high)]
 
-# %% ../nbs/03_results.ipynb #1c0590bc
+# %% ../nbs/03_results.ipynb #0369b6f9
 def results_table(
     runs:pd.DataFrame,  # by `load_runs`
     variants=None,  # which, in this order; None: all, best first
@@ -168,7 +169,8 @@ def results_table(
         '95% over images (Wilson)': in_percent(s.images_low, s.images_high),
         '95% over seeds (t)': in_percent(s.seeds_low, s.seeds_high),
         'sd over seeds': shown(100*s.sd, '{:.2f}'), 'parameters': shown(s.parameters, '{:,.0f}'),
-        'million MACs': shown(s.macs/1e6, '{:,.2f}'), 'training, core-s': shown(s.core_seconds, '{:,.0f}'),
+        'million MACs': shown(s.macs/1e6, '{:,.2f}'),
+        'training, core-s': shown(s.core_seconds, '{:,.0f}'),
         'one image, ms': shown(s.ms_per_image, '{:.2f}')})
 
 # %% ../nbs/03_results.ipynb #b9eb5f2f
@@ -177,9 +179,10 @@ def confusion_matrix(
     answers:np.ndarray,  # (n,) what a model said, 0..9
 ) -> np.ndarray:  # (10,10) counts; row: label, column: answer
     "How often each digit was called what"
-    return np.bincount(10*np.asarray(y, int) + np.asarray(answers, int), minlength=100).reshape(10,10)
+    places = 10*np.asarray(y, int) + np.asarray(answers, int)
+    return np.bincount(places, minlength=100).reshape(10,10)
 
-# %% ../nbs/03_results.ipynb #fe175f6a
+# %% ../nbs/03_results.ipynb #23347408
 def per_digit(
     matrix:np.ndarray,  # (10,10) by `confusion_matrix`
 ) -> pd.DataFrame:  # a row a digit: images, precision and recall with their Wilson intervals
@@ -218,8 +221,8 @@ def paired_t(
     a,  # (n,) one number a seed
     b,  # (n,) the same seeds, the other recipe
 ) -> dict:  # n, mean (of a - b), sd, low, high, p (two-sided)
-    """Could the mean difference be zero? For fewer than two seeds, or differences that are all equal,
-    low, high and p are no numbers"""
+    """Could the mean difference be zero? For fewer than two seeds, or differences that are all
+    equal, low, high and p are no numbers"""
     d = over_seeds(np.asarray(a, float) - np.asarray(b, float))
     if np.isnan(d['low']): return dict(d, p=np.nan)
     return dict(d, p=float(2*stats.t.sf(abs(d['mean'])/d['sd']*np.sqrt(d['n']), d['n']-1)))
@@ -249,7 +252,8 @@ def compare(
     run_a, run_b = (o.run[shared[0]] if len(shared) else o.run.iloc[0] for o in of)
     one = mcnemar(y, answers[run_a], answers[run_b])
     row = dict(a=a, b=b, run_a=run_a, run_b=run_b, only_a=one['only_a'], only_b=one['only_b'],
-        p_mcnemar=one['p'], seeds=len(shared), difference=np.nan, low=np.nan, high=np.nan, p_seeds=np.nan)
+        p_mcnemar=one['p'], seeds=len(shared), difference=np.nan, low=np.nan, high=np.nan,
+        p_seeds=np.nan)
     if not len(shared): return row
     t = paired_t(*(o.test_accuracy[shared] for o in of))
     return dict(row, difference=t['mean'], low=t['low'], high=t['high'], p_seeds=t['p'])
@@ -264,7 +268,8 @@ def paired_tests(
     names = summarize(runs).variant
     answers = {r: load_predictions(r, out).argmax(1) for r in runs.run}
     rows = [compare(runs, a, b, y, answers) for i,a in enumerate(names) for b in names[i+1:]]
-    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else ['a', 'b', 'seeds', 'p_mcnemar', 'p_seeds'])
+    none = ['a', 'b', 'seeds', 'p_mcnemar', 'p_seeds']
+    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else none)
     for p in 'p_mcnemar', 'p_seeds': table[f'{p}_holm'] = holm(table[p])
     return table
 
@@ -356,7 +361,7 @@ def plot_curves(
 
 # %% ../nbs/03_results.ipynb #a7cf0372
 anchors = pd.read_csv(io.StringIO('''name,test_accuracy,sd,n,parameters,core_seconds,protocol,source
-Keras' page,.9922,,1,34826,348,honest,"keras.io, mnist_convnet, 15 epochs; its time was measured on two cores"
+Keras' page,.9922,,1,34826,348,honest,"keras.io, mnist_convnet, 15 epochs, timed on two cores"
 Deotte,.99641,.00047,1500,327242,,honest,"7 convolutional layers, 30 epochs"
 Deotte x15,.99745,.0002,,4908630,,honest,"mean of 15 such networks"
 Matuzas,.997475,.00028,20,1189516,,honest,"9 convolutional layers with squeeze-and-excite, 20 epochs"
@@ -365,8 +370,8 @@ Matuzas x20,.9983,,15,23790320,,honest,"mean of 20 such networks"
 one epoch on a GPU,.9904,.0007,,,.76,honest,"fastest published to 99%, small GPU, data resident"
 697 parameters,.9903,,1,697,,test-selected,"best of about 700 runs"
 Byerly,.9983,,1,1514187,,test-selected,"capsule branches (Byerly et al. 2020), best run"
-An x3,.9991,,1,5100000,,test-selected,"best of thousands of ensembles (An et al. 2020); 3 networks of 1.1 to 2.3 million"
-'''))  # published results of known cost; sd, n: over runs, as published; protocol: chosen on the test images?
+An x3,.9991,,1,5100000,,test-selected,"best of thousands of ensembles (An et al. 2020), 3 networks"
+'''))  # published results of known cost; sd and n over runs, as published
 
 # %% ../nbs/03_results.ipynb #4283354d
 def cost_points(
@@ -374,25 +379,22 @@ def cost_points(
     column:str,  # of `costs`: 'parameters', 'macs' or 'core_seconds'
     images:int=10_000,  # test images
 ) -> pd.DataFrame:  # a row a point: name, cost, test_accuracy, low, high, ours, honest
-    """Ours and the anchors that state this cost, with Wilson's intervals; of published means ± their sd,
-    of what was chosen on the test images none, since an interval around the best of many means nothing"""
-    theirs = anchors.assign(ours=False, honest=anchors.protocol == 'honest', cost=anchors.get(column, np.nan))
-    for name,bound,sign in zip(('low', 'high'), wilson(theirs.test_accuracy*images, images), (-1, 1)):
-        theirs[name] = np.where(theirs.n == 1, bound, theirs.test_accuracy + sign*theirs.sd.fillna(0))
+    """Ours and the anchors that state this cost, with Wilson's intervals; of published means ± their
+    sd; of what was chosen on the test images none: around the best of many it means nothing"""
+    theirs = anchors.assign(ours=False, honest=anchors.protocol == 'honest',
+        cost=anchors.get(column, np.nan))
+    bounds = wilson(theirs.test_accuracy*images, images)
+    for name,bound,sign in zip(('low', 'high'), bounds, (-1, 1)):
+        spread = theirs.test_accuracy + sign*theirs.sd.fillna(0)
+        theirs[name] = np.where(theirs.n == 1, bound, spread)
         theirs.loc[~theirs.honest, name] = theirs.test_accuracy
-    ours = summary.assign(name=summary.variant, ours=True, honest=True, cost=summary[column].astype(float),
-        low=summary.images_low, high=summary.images_high)
+    ours = summary.assign(name=summary.variant, ours=True, honest=True,
+        cost=summary[column].astype(float), low=summary.images_low, high=summary.images_high)
     columns = ['name', 'cost', 'test_accuracy', 'low', 'high', 'ours', 'honest']
     both = pd.concat([t[columns] for t in (ours, theirs) if len(t)])
     return both[both.cost > 0].reset_index(drop=True)
 
 # %% ../nbs/03_results.ipynb #dd48f93c
-def colour_of(
-    point,  # row of `cost_points`
-) -> str:  # matplotlib colour
-    "Ours or theirs"
-    return 'C0' if point.ours else 'C1'
-
 def cost_panel(
     ax,  # matplotlib axes
     points:pd.DataFrame,  # by `cost_points`
@@ -402,9 +404,9 @@ def cost_panel(
     ticks = [t for t in (.9, .95, .97, .98, .99, .995, .997, .998, .999) if t >= floor]
     for p in points.itertuples():
         bars = [[p.high - p.test_accuracy], [p.test_accuracy - p.low]]  # high accuracy is low error
-        mark = dict(fmt='o', ms=5.5) if p.ours else dict(fmt='D', ms=4.5)
-        ax.errorbar(p.cost, 1-p.test_accuracy, np.maximum(0, bars), **mark, lw=1, color=colour_of(p),
-            mfc=colour_of(p) if p.honest else 'white')
+        mark, size, colour = ('o', 5.5, 'C0') if p.ours else ('D', 4.5, 'C1')
+        ax.errorbar(p.cost, 1-p.test_accuracy, np.maximum(0, bars), fmt=mark, ms=size, lw=1,
+            color=colour, mfc=colour if p.honest else 'white')
     ax.set(xscale='log', yscale='log', ylim=(1.15*(1-floor), .0007))
     ax.set_yticks([1-t for t in ticks], [f'{100*t:g}' for t in ticks])
     ax.yaxis.set_minor_locator(NullLocator())
@@ -418,15 +420,15 @@ def label_points(
     "Write the names beside the points, clear of points, bars and each other; the same each time"
     at, back, dot = ax.transData.transform, ax.transData.inverted().transform, 4*ax.figure.dpi/72
     rows, xy = list(points.itertuples()), np.c_[points.cost, 1-points.test_accuracy]
-    texts = [ax.text(*back(at(spot) + [2*dot, 0]), p.name, fontsize=8, color=colour_of(p), va='center')
-        for p,spot in zip(rows, xy)]
+    texts = [ax.text(*back(at(spot) + [2*dot, 0]), p.name, fontsize=8, va='center',
+        color='C0' if p.ours else 'C1') for p,spot in zip(rows, xy)]
     taken = [Bbox([at((p.cost, 1-p.low)) - 3, at((p.cost, 1-p.high)) + 3]) for p in rows]
     taken += [Bbox([spot - dot, spot + dot]) for spot in at(xy)]
     before = np.random.get_state()
     np.random.seed(0)  # the library draws from NumPy's random numbers
-    adjust_text(texts, *xy.T, *xy.T, ax=ax, objects=taken, avoid_self=False, iter_lim=400, time_lim=60,
-        expand=(1.12, 1.25), force_static=(.4, .6), force_text=(.3, .6), force_explode=(.3, .5),
-        force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-', lw=.5, alpha=.6))
+    adjust_text(texts, target_x=xy[:,0], target_y=xy[:,1], objects=taken, avoid_self=False, ax=ax,
+        iter_lim=400, time_lim=60, expand=(1.12, 1.25), force_static=(.4, .6), force_text=(.3, .6),
+        force_explode=(.3, .5), force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-', lw=.5, alpha=.6))
     np.random.set_state(before)
 
 # %% ../nbs/03_results.ipynb #739956aa
@@ -438,10 +440,12 @@ def plot_cost(
     axes = dict(parameters=grid['p'], macs=grid['m'], core_seconds=grid['t'])
     points = {column: cost_points(summary, column) for column in axes}
     for column,ax in axes.items():
-        cost_panel(ax, points[column], .95 if summary.empty or summary.images_low.min() > .95 else .9)
+        low = summary.images_low.min()
+        cost_panel(ax, points[column], .9 if low <= .95 else .95)
         ax.set_xlabel(costs[column])
     axes['parameters'].set_ylabel('test accuracy, %')
-    kinds = ('oC0','C0','ours'), ('DC1','C1','published'), ('DC1','white','published, chosen on the test images')
+    kinds = [('oC0','C0','ours'), ('DC1','C1','published'),
+        ('DC1','white','published, chosen on the test images')]
     for mark,inside,label in kinds:
         axes['parameters'].plot([], [], mark[0], color=mark[1:], mfc=inside, ms=5, label=label)
     fig.legend(loc='outside upper center', ncols=3)
@@ -479,8 +483,8 @@ def plot_per_digit(
     for i,name in enumerate(['precision', 'recall']):
         value = 100*table[name]
         bars = np.maximum(0, [value - 100*table[f'{name}_low'], 100*table[f'{name}_high'] - value])
-        style = dict(fmt='os'[i], color=f'C{i}', ms=5, lw=1.2, label=name)
-        ax.errorbar(table.digit + .24*i - .12, value, bars, **style)
+        ax.errorbar(table.digit + .24*i - .12, value, bars, fmt='os'[i], color=f'C{i}', ms=5, lw=1.2,
+            label=name)
     ax.set(xticks=range(10), xlabel='digit', ylabel='percent', ylim=(None, 100.05))
     ax.set_title(title, loc='left')
     ax.grid(axis='x', visible=False)

@@ -1,7 +1,9 @@
 "Training that is killed ends where unbroken training ends, and what is said of a run is so"
 import os, signal, subprocess, sys, time
 from importlib.util import find_spec
+from pathlib import Path
 import numpy as np, pytest
+from papermill import inspect_notebook
 from conftest import python
 
 CODE = '''import sys
@@ -85,6 +87,13 @@ def test_an_answer_does_not_depend_on_the_others(processor):
     "In any order and any company the same to the last bit, on whatever processor adds up as it likes"
     done = python(ALONE, env=dict(ONEDNN_MAX_CPU_ISA=processor) if processor else {})
     assert done.returncode == 0, done.stderr
+
+def test_what_is_said_of_the_data_holds_everywhere():
+    "`hdr run -p split_seed=7` is no use if only the first notebook obeys"
+    nbs = Path(__file__).parent.parent/'nbs'
+    of = {n: set(inspect_notebook(nbs/f'{n}.ipynb')) for n in ('00_data', '01_model', '02_train', '03_results')}
+    assert {'validation', 'split_seed', 'data_path'} <= of['00_data'] & of['01_model'] & of['02_train']
+    assert 'data_path' in of['03_results']
 
 BACKEND = '''import keras, numpy as np, sys
 from dataclasses import replace

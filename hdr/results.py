@@ -28,7 +28,8 @@ def variant_of(
 
 # %% ../nbs/03_results.ipynb #345ee210
 numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy '
-    'test_accuracy test_loss train_seconds ms_per_image').split()  # the columns of runs.csv that are used as numbers here
+    # the columns of runs.csv that are used as numbers here
+    'test_accuracy test_loss train_seconds ms_per_image').split()
 
 def cores_in(
     hardware:pd.Series,  # such as 'AMD EPYC, 2 cores, 24 GB, Linux x86_64'
@@ -428,7 +429,8 @@ def label_points(
     np.random.seed(0)  # the library draws from NumPy's random numbers
     adjust_text(texts, target_x=xy[:,0], target_y=xy[:,1], objects=taken, avoid_self=False, ax=ax,
         iter_lim=400, time_lim=60, expand=(1.12, 1.25), force_static=(.4, .6), force_text=(.3, .6),
-        force_explode=(.3, .5), force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-', lw=.5, alpha=.6))
+        force_explode=(.3, .5), force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-',
+            lw=.5, alpha=.6))
     np.random.set_state(before)
 
 # %% ../nbs/03_results.ipynb #739956aa

@@ -314,7 +314,8 @@ def add_row(
     "Add a row to a table, in place of the one with the same key; who comes at the same time waits"
     text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
     key, table = next(iter(row)), pd.DataFrame(columns=list(row))
-    with FileLock(path.with_name(f'.{path.name}.lock')):  # beside it: whoever shares the table shares the lock
+    # beside it: whoever shares the table shares the lock
+    with FileLock(path.with_name(f'.{path.name}.lock')):
         if path.exists(): table = read_table(path, dtype=str, keep_default_na=False)
         table = pd.concat([table[table[key] != text[key]], pd.DataFrame([text])])
         write_atomic(path, lambda p: table.sort_values(key, kind='stable').to_csv(p, index=False))

@@ -6,6 +6,7 @@
 __all__ = ['hostile', 'load_sets', 'calibration_error']
 
 # %% ../nbs/16_people.ipynb #a0db0ca1
+import re
 import cv2
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pathlib import Path
 from .results import wilson
 from .ink import crop, ink, to_mnist
 from .recognize import look, Recognizer
+from .samples import digit_like
 
 # %% ../nbs/16_people.ipynb #2f2178bc
 def shifted(d, rng):
@@ -21,7 +23,8 @@ def shifted(d, rng):
 
 def tight(d, rng):
     "Cut to the ink and stretched to 28x28; the proportions are lost"
-    return cv2.resize(np.round(255*crop(d/np.float32(255))).astype(np.uint8), (28,28), interpolation=cv2.INTER_LINEAR)
+    a = np.round(255*crop(d/np.float32(255))).astype(np.uint8)
+    return cv2.resize(a, (28,28), interpolation=cv2.INTER_LINEAR)
 
 def small_on_canvas(d, rng):
     "40% of a canvas, anywhere"
@@ -53,36 +56,63 @@ def fine(d, rng):
     return (235 - 190*np.clip(cv2.GaussianBlur(ridge, (3,3), 0)*1.5, 0, 1)).astype(np.uint8)
 
 # %% ../nbs/16_people.ipynb #26166951
-hostile = {'black on white': lambda d,rng: 255-d, 'shifted': shifted, 'tight, stretched': tight, '40% of a canvas': small_on_canvas,
-    'shadow, grey ink, noise': shadowed, 'ruled paper': ruled, 'fine pen': fine}
+hostile = {'black on white': lambda d,rng: 255-d, 'shifted': shifted, 'tight, stretched': tight,
+    '40% of a canvas': small_on_canvas, 'shadow, grey ink, noise': shadowed, 'ruled paper': ruled,
+    'fine pen': fine}
 
 # %% ../nbs/16_people.ipynb #2443c701
-files = dict(USPS='usps/usps', optdigits='optdigits_orig32/optdigits_orig_windep', Semeion='semeion/semeion', forms='anzemur_forms32/digits32',
-    sheets='sheets_minichazer/cells', own28='own28_user_images/own28', hairline='yusuf_photos_binarised/digits128', DIDA='dida_swedish_digits/dida_4000_gray40')
+files = dict(
+    USPS='usps/usps', optdigits='optdigits_orig32/optdigits_orig_windep', Semeion='semeion/semeion',
+    forms='anzemur_forms32/digits32', sheets='sheets_minichazer/cells', own28='own28_user_images/own28',
+    hairline='yusuf_photos_binarised/digits128', DIDA='dida_swedish_digits/dida_4000_gray40')
 
-others = dict(letters='neg_letters_choice/choice_letters', glyphs='neg_notmnist/notmnist_t10k_2000', clothes='neg_fashion_mnist/fashion_sprite_900',
-    paper='neg_blank_paper/blank_64', noise='neg_noise_synthetic/noise_500')
-
-lookalikes = list('oOlIiZzSsBbgq')
+others = dict(
+    letters='neg_letters_choice/choice_letters', glyphs='neg_notmnist/notmnist_t10k_2000',
+    clothes='neg_fashion_mnist/fashion_sprite_900', paper='neg_blank_paper/blank_64',
+    noise='neg_noise_synthetic/noise_500')
 
 def load_set(
     path:Path,  # an NPZ file
 ) -> tuple[list, np.ndarray|None]:  # pictures; labels, None for what is no digit
     "One set; of pictures that somebody has inverted, the originals"
-    with np.load(path) as z: return list(z['x_asis' if 'x_asis' in z else 'x']), z['y'] if 'y' in z and 'neg_' not in str(path) else None
+    with np.load(path) as z:
+        labels = z['y'] if 'y' in z and 'neg_' not in str(path) else None
+        return list(z['x_asis' if 'x_asis' in z else 'x']), labels
+
+def negative_kind(
+    what:str,  # what labels.csv says of a picture
+    path:str,  # where it came from
+) -> str:  # name of its set
+    "Photographs of what is no digit are of kinds that have little in common"
+    if 'Greek' in what: return 'Greek letters' + ' like digits'*bool(re.search('beta|theta|omi[ck]ron', path))
+    kinds = {'object': 'objects', 'printed': 'print', 'letters': 'rows of letters'}
+    return next((kind for word,kind in kinds.items() if word in what), 'other pictures')
+
+def load_photographs(
+    folder:Path,  # of the measuring sets
+) -> dict:  # name -> (pictures, labels)
+    "Photographs of digits and of what is none, by kind"
+    sets, digits = {}, pd.read_csv(folder/'photos_single/labels.csv')
+    for kind,g in digits.groupby('kind'):
+        name = kind.replace('_', ', ').replace('photo', 'photographs').replace('crop', 'cropped')
+        sets[name] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
+    none = pd.read_csv(folder/'neg_photos/labels.csv')
+    kinds = [negative_kind(*row) for row in zip(none.what, none.path)]
+    for kind,g in none.groupby(kinds): sets[kind] = [folder/'neg_photos/img'/f for f in g.file], None
+    return sets
 
 # %% ../nbs/16_people.ipynb #26967c2e
 def load_sets(
     folder:Path,  # of the measuring sets
 ) -> dict:  # name -> (pictures, labels)
     "All sets of other people's digits, and of what is none"
-    sets = {name: load_set(folder/f'{f}.npz') for name,f in (files | others).items() if (folder/f'{f}.npz').exists()}
-    photos = pd.read_csv(folder/'photos_single/labels.csv')
-    for kind,g in photos.groupby('kind'): sets[kind.replace('_', ', ').replace('photo', 'photographs').replace('crop', 'cropped')] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
-    with np.load(folder/f'{others["letters"]}.npz') as z: alike = np.isin(z['char'], lookalikes)
-    sets['letters like digits'] = [a for a,b in zip(sets['letters'][0], alike) if b], None
-    sets['letters'] = [a for a,b in zip(sets['letters'][0], alike) if not b], None
-    sets['photographs of other things'] = sorted((folder/'neg_photos/img').iterdir()), None
+    there = {name: folder/f'{f}.npz' for name,f in (files | others).items()}
+    sets = {name: load_set(path) for name,path in there.items() if path.exists()}
+    sets |= load_photographs(folder)
+    with np.load(there['letters']) as z: alike = np.isin(z['char'], list(digit_like))
+    letters = sets['letters'][0]
+    sets['letters like digits'] = [a for a,b in zip(letters, alike) if b], None
+    sets['letters'] = [a for a,b in zip(letters, alike) if not b], None
     return sets
 
 # %% ../nbs/16_people.ipynb #75ea670d
@@ -125,14 +155,19 @@ def corruption_errors(
     "Errors of the network alone"
     def error(path):
         with np.load(path) as z: return float((rec.predict_proba(z['x']).argmax(1) != z['y']).mean())
-    return {p.stem: error(p) for p in sorted(Path(folder).glob('*.npz')) if p.stem != 'identity'}
+    paths = sorted(Path(folder).glob('*.npz'))
+    return {p.stem: error(p) for p in paths if p.stem != 'identity'}
 
 # %% ../nbs/16_people.ipynb #39d42a1b
 def by_steps(
     grey:np.ndarray,  # (h,w) uint8
 ) -> dict:  # step -> (28,28) uint8: the picture after all steps up to this one
     "A picture behind more and more of the normaliser"
-    squeezed = cv2.resize(grey, (28,28), interpolation=cv2.INTER_AREA)
+    def small(a): return cv2.resize(a, (28,28), interpolation=cv2.INTER_AREA)
     written, seen = ink(grey), look(grey)
-    return {'squeezed': squeezed, 'polarity': 255-squeezed if seen.light > .5 else squeezed, 'paper': np.round(255*cv2.resize(written, (28,28), interpolation=cv2.INTER_AREA)).astype(np.uint8),
-        'box': to_mnist(written, pen=False), 'marks': to_mnist(seen.kept, pen=False), 'pen': seen.x}
+    return {'squeezed': small(grey),
+        'polarity': small(255-grey if seen.light > .5 else grey),
+        'paper': np.round(255*small(written)).astype(np.uint8),
+        'box': to_mnist(written, pen=False),
+        'marks': to_mnist(seen.kept, pen=False),
+        'pen': seen.x}

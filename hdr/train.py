@@ -8,7 +8,7 @@ __all__ = ['recipes', 'studies', 'Recipe', 'fit', 'load_trained', 'train', 'Digi
 # %% ../nbs/02_train.ipynb #44f05b61
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import hashlib, json, shutil, tempfile, time
+import hashlib, json, shutil, time
 import keras
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory, read_table,
+from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory,
     results_dir, versions, write_atomic)
 from .model import build, classic_cost, classics, cost, scores
 from .augment import augment
@@ -139,7 +139,9 @@ def check_room(
     megabytes:float,  # how much it will write there
 ):
     "A folder that can't be written or a full disk is an `OSError` now, not after hours of training"
-    with tempfile.TemporaryFile(dir=folder) as f: f.write(b'room')
+    probe = folder/f'.room-{os.urandom(8).hex()}'  # others may look at the same time
+    write_atomic(probe, lambda p: p.write_bytes(b'room'))
+    probe.unlink()
     free = shutil.disk_usage(folder).free/1e6
     if free < megabytes: raise OSError(f'{folder}: {megabytes:.0f} MB are needed, {free:.0f} MB are free')
 
@@ -295,6 +297,7 @@ def add_row(
     row:dict,  # a value a column; the first one is the key
 ):
     "Add a row to a table, in place of the one with the same key; who comes at the same time waits"
+    from hdr.data import read_table
     text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
     key, table = next(iter(row)), pd.DataFrame(columns=list(row))
     with FileLock(path.with_name(f'.{path.name}.lock')):  # beside it: whoever shares the table shares the lock

@@ -43,7 +43,7 @@ def allowed(room, other, deep, owner):
     "The rule of the house"
     a, b = ROOMS[room], ROOMS[other]
     if (room, other) in EXCEPTIONS: return True
-    if room == 'data': return other == 'image' and deep  # a folder of pictures is read as pictures are
+    if room == 'data': return other == 'datasets' and deep  # its door to data of one's own
     if other == 'data': return True
     if a >= 10 and b < 10: return a in TRAIN or a >= 40
     if owner in ('Page', 'Table') and deep: return True  # a method that belongs to a later room

@@ -303,8 +303,10 @@ def prepare(
     return tuple(a for x,y in sets for a in (normalize(x), one_hot(y, classes)))
 
 # %% ../nbs/02_train.ipynb #7c21e80f
-columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate parameters macs bytes train_images '
-    'train_accuracy validation_accuracy test_accuracy train_loss validation_loss test_loss train_seconds ms_per_image memory_mb '
+columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate '
+    'parameters macs bytes train_images '
+    'train_accuracy validation_accuracy test_accuracy train_loss validation_loss test_loss '
+    'train_seconds ms_per_image memory_mb '
     'hardware versions git_revision data_sha256 started note').split()  # of runs.csv
 
 def add_row(

@@ -569,7 +569,6 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
 
 # %% ../nbs/02_train.ipynb #b907d85e
 _sgd = Recipe('keras_example', epochs=4, optimizer='sgd', learning_rate=.3)
-
 optimizers = dict(sgd=_sgd,  # all alike but for the optimiser and its rate, see `hdr.ablation.tune`
     momentum=replace(_sgd, learning_rate=.1, options=dict(momentum=.9, nesterov=True)),
     rmsprop=replace(_sgd, optimizer='rmsprop', learning_rate=1e-2),

@@ -482,7 +482,7 @@ def record_ensemble(
     "Measure the networks of recorded runs together, and record that; costs are those of all"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
     nets = [load_member(m, data['test'][0][:200], out) for m in members]
-    runs = pd.read_csv(out/'runs.csv').set_index('run').loc[members]
+    runs = read_table(out/'runs.csv').set_index('run').loc[members]
     added_up = 'parameters', 'macs', 'bytes', 'ms_per_image', 'train_seconds'
     costs = {c: runs[c].sum().item() for c in added_up}
     row = dict(about, run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0,

@@ -475,6 +475,8 @@ def writing_lines(
             and m.start < r.start < m.end+2.5*size), None)
         if k is None: out.append(r)
         else: out[k] = join_pieces(out[k], r)
+    if sum(r.length > .85*w for r in out) > 2: return []  # lined paper
+    out = [r for r in out if r.length < .9*w and r.start > .03*w and r.end < .97*w]
     return sorted(out, key=lambda r: r.middle)
 
 # %% ../nbs/24_frames.ipynb #87093d99
@@ -554,7 +556,7 @@ def find_layout(
         else: nets += split_combs(net,
             ink) if len(net.ys) == 2 and len(net.xs) > 2 and not net.virtual and is_row_of_boxes(net,
             size) else [net]
-    nets = [even_steps(n) for n in outermost(nets)]
+    nets = [even_steps(n) for n in outermost(nets) if not is_lined_paper(n, ink.shape)]
     outside = lambda r, turned, some: not any(x0-size < (r.middle if turned
         else (r.start+r.end)/2) < x1+size and y0-size < ((r.start+r.end)/2 if turned
         else r.middle) < y1+size for x0,y0,x1,y1 in some)
@@ -578,6 +580,16 @@ def find_layout(
     nets += [n for n,_ in more]
     return Layout(size, clean, bands[0]|bands[1], [n for n in nets if not is_comb(n, size)],
         join_boxes(combs+[n for n in nets if is_comb(n, size)]), [r for r in lines if id(r) not in used])
+
+def is_lined_paper(
+    net:Net,
+    shape:tuple[int,int],  # of the page
+) -> bool:
+    "Squares or lines from edge to edge, or lines with nothing but a margin"
+    x0, y0, x1, y1 = net.box
+    everywhere = x1-x0 > .9*shape[1] and y1-y0 > .85*shape[0]
+    ruled = float(np.mean(net.sides))
+    return everywhere and ruled < .6 or net.shape[1] == 1 and net.shape[0] > 1 and min(net.sides) < .9
 
 def is_row_of_boxes(net:Net, size:float) -> bool:
     "May it be one comb, or several?"

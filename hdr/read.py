@@ -22,7 +22,7 @@ from .layout import digit_log_odds, normalise_size, page_orientation, remove_let
 from .strings import read_lines, string_network
 from .tables import grid_csv, read_grid, read_layout, save_xlsx, table_csv, table_json
 from .frames import find_layout
-from .sheet import quarter_turn, straighten
+from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf, write_bytes, write_through
 
 # %% ../nbs/26_read.ipynb #4c6e593f
@@ -145,6 +145,8 @@ def lines_of_page(
     return [l for l in lines if not doubted or '?' not in l.text]
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
+least_page = 200  # pixels
+
 def row_lines(table:Table) -> list[Line]:
     "A line for each row that has something in it"
     rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
@@ -192,9 +194,12 @@ def read_ruled(
     grey = seen.grey
     if min(grey.shape) < 40: return None
     shrink = min(1., (most_pixels/4/grey.size)**.5)
-    view = straighten(rescale(grey, shrink), turn)
+    strip = min(grey.shape) < least_page  # too low for a page: a comb at most
+    small = rescale(grey, shrink)
+    view = View(small, np.eye(3), 0) if strip else straighten(small, turn)
     layout = find_layout(view.image)
-    if not (layout.tables or layout.combs or layout.lines): return None
+    if strip: layout.lines = []
+    if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
     tables, fields, rest = read_layout(layout, threshold)
     if not any(t.cells for t in tables) and not fields: return None
     lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields if f.marks]

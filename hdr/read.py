@@ -20,7 +20,7 @@ from .recognize import shared_recognizer
 from .page import Digit, Line, Page, Table
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
-from .tables import grid_csv, read_grid, read_layout, save_xlsx, table_csv, table_json
+from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf, write_bytes, write_through
@@ -147,6 +147,17 @@ def lines_of_page(
 # %% ../nbs/26_read.ipynb #9e9f81f3
 least_page = 200  # pixels
 
+def keep_boxes(
+    layout,  # by `find_layout`, of a picture that is too low for a page
+):
+    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
+    some"""
+    wide = .4*layout.ink.shape[1]
+    def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
+    layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]
+    layout.combs = [g for g in layout.combs if g[-1].box[2]-g[0].box[0] > wide
+        and all(min(n.sides) > .85 for n in g)]
+
 def row_lines(table:Table) -> list[Line]:
     "A line for each row that has something in it"
     rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
@@ -198,7 +209,7 @@ def read_ruled(
     small = rescale(grey, shrink)
     view = View(small, np.eye(3), 0) if strip else straighten(small, turn)
     layout = find_layout(view.image)
-    if strip: layout.lines = []
+    if strip: keep_boxes(layout)
     if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
     tables, fields, rest = read_layout(layout, threshold)
     if not any(t.cells for t in tables) and not fields: return None
@@ -364,12 +375,13 @@ def convert(
     format:str='text',  # one of `formats`
     threshold:float=.5,  # least confidence
     annotate:bool=False,  # a picture of each page beside it, with boxes
-    grid:tuple[int,int]|bool=False,  # a table: rows and columns, True: as its rules say
+    grid:tuple[int,int]|bool|str=False,  # rows and columns; True: as the rules say; 'tables': all of them
     field:bool=False,  # see `read_page`
 ) -> tuple[bytes, str]:  # what would be written, without a target; a few words about it
     "Read one file and write the result; where a page was lost, that is a `LostPages` afterwards"
     cv2.setNumThreads(1)
     refuse_input(file, target)
+    if grid == 'tables': return convert_tables(file, target, format, threshold)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
     suffix, counts = formats[format][0], [0, 0, 0]
     faults:list = []
@@ -469,3 +481,35 @@ def png_bytes(
     out = io.BytesIO()
     picture.save(out, 'PNG')
     return out.getvalue()
+
+# %% ../nbs/26_read.ipynb #03d9f4a4
+table_suffixes = dict(csv='.csv', json='.json', xlsx='.xlsx')
+
+def convert_tables(
+    file:Path,
+    target:Path|None,
+    format:str,  # one of `table_suffixes`
+    threshold:float,  # least confidence
+) -> tuple[bytes, str]:  # as by `convert`
+    "The tables of a file: in CSV a file for each, in JSON and XLSX together"
+    faults:list[ImageError] = []
+    found = []
+    for page in read_pages(file, threshold, faults=faults):
+        found += [(page.page, n, t) for n,t in enumerate(page.tables or comb_tables(page), 1)]
+    tables = [t for *_,t in found]
+    data = tables_document(tables, format)
+    if target and format == 'csv' and len(found) > 1:
+        stem = target.name.removesuffix('.csv')
+        for page,n,t in found:
+            write_beside(file, target.with_name(f'{stem}.p{page}.t{n}.csv'), table_csv(t).encode())
+    elif target: write_bytes(target, data)
+    check_lost(faults, len(tables), b'' if target else data)
+    doubtful = sum(c.flagged for t in tables for c in t.cells)
+    sizes = ', '.join(f'{t.rows}x{t.columns} cells' for t in tables)
+    return b'' if target else data, f'{sizes}, {doubtful} unsure' if tables else 'no tables found'
+
+def tables_document(tables:list[Table], format:str) -> bytes:
+    "Tables one below the other, as a list, or as sheets"
+    if format == 'xlsx': return xlsx_bytes(tables)
+    if format == 'csv': return '\n'.join(map(table_csv, tables)).encode()
+    return ('['+',\n'.join(map(table_json, tables))+']').encode()

@@ -466,25 +466,35 @@ def save_xlsx(
     tables:list[Table],  # a sheet each
     path:Path|str,
 ):
-    "Numbers as numbers; unsure cells coloured, and their pictures on a sheet of their own. Needs openpyxl"
+    "A spreadsheet, there whole or not at all"
+    from hdr.documents import write_bytes
+    write_bytes(path, xlsx_bytes(tables))
+
+def xlsx_bytes(
+    tables:list[Table],  # a sheet each
+) -> bytes:
+    "Numbers as numbers; unsure cells coloured, and their pictures on a sheet of their own"
     try: import openpyxl
     except ImportError: raise ImportError("spreadsheets need openpyxl: pip install 'hdr[xlsx]'") from None
-    from openpyxl.styles import PatternFill
-    from hdr.documents import write_bytes
-    book, out, unsure_ = openpyxl.Workbook(), io.BytesIO(), []
-    book.remove(book.active)
+    book, out, doubtful = openpyxl.Workbook(), io.BytesIO(), []
+    if tables: book.remove(book.active)
     for n,t in enumerate(tables, 1):
         sheet = book.create_sheet(f'Table {n}')
-        for c in t.cells:
-            cell = sheet.cell(c.row, c.column, as_number(c.text))
-            if isinstance(cell.value, str): cell.number_format = '@'
-            if c.row_span*c.column_span > 1: sheet.merge_cells(start_row=c.row, start_column=c.column,
-                    end_row=c.row+c.row_span-1, end_column=c.column+c.column_span-1)
-            if c.flagged: cell.fill = PatternFill('solid',
-                    fgColor='FFE699'); unsure_.append((t, c, f'Table {n}!{cell.coordinate}'))
-    if unsure_: add_pictures(book.create_sheet('Unsure'), unsure_)
+        doubtful += [(t, c, f'Table {n}!{name}') for c in t.cells if (name := fill_cell(sheet, c))
+            and c.flagged]
+    if doubtful: add_pictures(book.create_sheet('Unsure'), doubtful)
     book.save(out)
-    write_bytes(path, out.getvalue())
+    return out.getvalue()
+
+def fill_cell(sheet, c:Cell) -> str:  # its name
+    "Its value, over as many rows and columns as it has"
+    from openpyxl.styles import PatternFill
+    cell = sheet.cell(c.row, c.column, as_number(c.text))
+    if isinstance(cell.value, str): cell.number_format = '@'
+    last = dict(end_row=c.row+c.row_span-1, end_column=c.column+c.column_span-1)
+    if c.row_span*c.column_span > 1: sheet.merge_cells(start_row=c.row, start_column=c.column, **last)
+    if c.flagged: cell.fill = PatternFill('solid', fgColor='FFE699')
+    return cell.coordinate
 
 def add_pictures(sheet, cells:list[tuple[Table, Cell, str]]):
     "A row for each unsure cell: where it is, what was read, why it is unsure, its picture"

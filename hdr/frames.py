@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
 from .ruling import Rule, contrast_to_ink, find_all_along, is_drawn, paper_contrast
@@ -64,8 +65,8 @@ class Net:
     xs:np.ndarray  # (columns+1,) rules across
     rows:Curves
     columns:Curves
-    right:np.ndarray|None=None  # (rows,columns-1) bool: a wall to the right of a cell
-    below:np.ndarray|None=None  # (rows-1,columns) bool
+    right:Any=None  # (rows,columns-1) bool: a wall to the right of a cell
+    below:Any=None  # (rows-1,columns) bool
     virtual:str=''  # outer lines that are not ruled: of 'lrtb'
     sides:list=field(default_factory=lambda: [1.]*4)  # share of the outer walls that is ruled
     @property
@@ -211,13 +212,13 @@ def net_of(
         if r.length > .5*(box[3]-box[1])]).reshape(-1, 2), far, 'tb')
     if len(ys)-len(u) < 2 or len(xs)-len(v) < 2 and len(ys) < 4: return None
     net = Net(ys, xs, rows, columns, virtual=v+u)
-    down, level = wall_share(net, *covers, size)
+    down, level = wall_share(net, covers[0], covers[1], size)
     if 'l' in v and 'r' in v:  # strokes of digits one above the other are no columns
         ok = (down[:,1:-1] > .7).mean(0) >= .6
         if not ok.any(): return None
         keep = np.concatenate([[True], ok, [True]])
         net.xs, down = xs[keep], down[:,keep]
-        xs, (down, level) = net.xs, wall_share(net, *covers, size)
+        xs, (down, level) = net.xs, wall_share(net, covers[0], covers[1], size)
     net.right, net.below = is_wall(down[:,1:-1].T).T, is_wall(level[1:-1])
     net.sides = [float(v.mean()) for v in (down[:,0], down[:,-1], level[0], level[-1])]
     high, wide_ = np.diff(ys), np.diff(xs)
@@ -464,7 +465,8 @@ def writing_lines(
     join:bool=True,  # pieces of one line
 ) -> list[Rule]:  # from top to bottom
     "Rules to write on"
-    (h, w), out = soft.shape, []
+    (h, w) = soft.shape
+    out:list[Rule] = []
     some = [r for r in rules if least*size < r.length < .93*w and .01*h < r.middle < .99*h
         and np.abs(np.diff(r.mid)).max(initial=0) < max(3, .3*size) and is_drawn(r, soft, size)]
     if not join: return some
@@ -532,6 +534,8 @@ def erase_rules(
 ) -> np.ndarray:  # (h,w) 0..1
     "Ink without rules, but with the strokes that cross them"
     m, out = (ink > .25).astype(np.uint8), ink.copy()
+    A:Any
+    B:Any
     A, B = cv2.dilate(along, np.ones((3,1), np.uint8)), cv2.dilate(across, np.ones((1,3), np.uint8))
     through = [cv2.morphologyEx(m & (1-other), cv2.MORPH_OPEN, np.ones(k, np.uint8)) for other,
         k in ((B, (thick+5,1)), (A, (1,thick+5)))]
@@ -549,7 +553,8 @@ def find_layout(
     A, ca = find_all_along(mask, soft, noise/top, size)
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
     covers = ca, turn(cb.T)
-    nets, free = [], ([], [])
+    nets:list[Net] = []
+    free:tuple[list, list] = ([], [])
     for along,across in group_rules(A, B, size):
         net = net_of(along, across, covers, size)
         if net is None: free[0].extend(along); free[1].extend(across)

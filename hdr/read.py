@@ -216,7 +216,8 @@ def read_ruled(
     lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields if f.marks]
     lines += read_rest(layout.ink*rest, threshold)
     lines.sort(key=lambda l: l.box[1]+l.box[3])
-    image, to_view, back = view.image, view.to_view@np.diag([shrink, shrink, 1.]), None
+    image, to_view = view.image, view.to_view@np.diag([shrink, shrink, 1.])
+    back:Any = None
     if view.sheet is None:  # the page as it lies
         k = view.rotation//90
         image, upright = np.ascontiguousarray(np.rot90(grey, k)), quarter_turn(grey.shape, k)
@@ -500,8 +501,8 @@ def convert_tables(
     data = tables_document(tables, format)
     if target and format == 'csv' and len(found) > 1:
         stem = target.name.removesuffix('.csv')
-        for page,n,t in found:
-            write_beside(file, target.with_name(f'{stem}.p{page}.t{n}.csv'), table_csv(t).encode())
+        for number,n,t in found:
+            write_beside(file, target.with_name(f'{stem}.p{number}.t{n}.csv'), table_csv(t).encode())
     elif target: write_bytes(target, data)
     check_lost(faults, len(tables), b'' if target else data)
     doubtful = sum(c.flagged for t in tables for c in t.cells)

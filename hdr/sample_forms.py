@@ -446,4 +446,5 @@ def sample_form(
     k = int(rng.choice(4, p=[.55,.15,.15,.15])) if turns else 0
     _, data = cv2.imencode('.jpg', np.ascontiguousarray(np.rot90(image, -k)),
         [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 95))])
-    return Form(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), layout, mode, s.tables, s.fields, 90*k, m)
+    seen:Any = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    return Form(seen, layout, mode, s.tables, s.fields, 90*k, m)

@@ -199,7 +199,7 @@ def level_transform(
     d, mid = f[:,2:]-f[:,:2], (f[:,:2]+f[:,2:])/2
     n = np.hypot(*d.T)
     inner = (mid > .01*np.array([w,h])).all(1) & (mid < .99*np.array([w,h])).all(1)
-    models = []
+    models:list = []
     for i,size,least in (0, h, .3), (1, w, 1.2):
         some = inner & (np.abs(d[:,1-i]) < most*np.abs(d[:,i]))
         known = some.sum() > 1 and n[some].sum() > least*size

@@ -107,7 +107,7 @@ def grid_csv(
 class Place:
     "Where something may be written, and what is"
     corners:np.ndarray  # (4,2) on the page
-    boxes:np.ndarray|None=None  # (n,5) of its marks in its picture: x0, y0, x1, y1, area; None: empty
+    boxes:Any=None  # (n,5) of its marks in its picture: x0, y0, x1, y1, area; None: empty
     origin:tuple[int,int]=(0,0)  # x, y of its picture on the page
     ink:Any=None  # (h,w) 0..1, its own
     mask:Any=None  # (h,w) uint8, its marks
@@ -228,7 +228,8 @@ def read_strings(
     sign:float=.6,  # least probability of a sign
 ):
     "By the network for strings"
-    jobs, strips = [], []
+    jobs:list = []
+    strips:list = []
     for p in (p for p in places if p.boxes is not None):
         for i,l in enumerate(find_lines(p.boxes, median_height(p.boxes))):
             for some in candidate_strips(p.ink, p.boxes[l], i):
@@ -287,10 +288,11 @@ def weigh_words(
         h, w = p.boxes[:,3]-p.boxes[:,1], p.boxes[:,2]-p.boxes[:,0]
         for x0,y0,x1,y1,_ in p.boxes[(h > .45*median_height(p.boxes))
                 & (w < 1.2*h)]: x.append(to_mnist(p.ink[y0:y1,x0:x1])); who.append(i)
-    odds, who = digit_log_odds(np.array(x))[1] if x else np.zeros(0), np.array(who)
+    odds = digit_log_odds(np.array(x))[1] if x else np.zeros(0)
+    of = np.array(who)
     for i,p in enumerate(places):
         if p.boxes is None: continue
-        p.odds = odds[who == i].clip(-5, 6)
+        p.odds = odds[of == i].clip(-5, 6)
         h, n = p.boxes[:,3]-p.boxes[:,1], len(p.digits)
         usual = max(p.confidence, 1e-6)**(1/n) if n else .3
         mean = float(p.odds.mean()) if len(p.odds) else 0.
@@ -307,7 +309,7 @@ def read_single(p:Place, size:float):
     if max(y1-y0, x1-x0) < .5*size: return
     r = shared_recognizer().probabilities(to_mnist(p.ink[y0:y1,x0:x1])[None])[0]
     if r[10] > .9: return
-    top = [[int(k), round(float(r[k]), 4)] for k in r[:10].argsort()[::-1][:3]]
+    top:list[list] = [[int(k), round(float(r[k]), 4)] for k in r[:10].argsort()[::-1][:3]]
     p.digits = [Digit(top[0][0], top[0][1], [x0,y0,x1,y1], top[0][1] < .5, top)]
     p.text = '?' if p.digits[0].rejected else str(top[0][0])
 
@@ -386,7 +388,7 @@ def as_table(net:Net, cells:list[tuple[tuple[int,int,int,int], Place]]) -> Table
     "A net whose places were read"
     c = net.corners()
     four = c[[0,0,-1,-1],[0,-1,-1,0]]
-    out = [as_field('cell', p, row=i+1, column=j+1, row_span=r, column_span=k) for (i,j,r,k),p in cells]
+    out:Any = [as_field('cell', p, row=i+1, column=j+1, row_span=r, column_span=k) for (i,j,r,k),p in cells]
     return Table(*net.shape, out, bounding_box([[*four.min(0), *four.max(0)]]), four.round(1).tolist())
 
 def as_comb(some:list[Place]) -> Field:
@@ -535,7 +537,8 @@ def comb_tables(page) -> list[Table]:
 
 def comb_table(f:Field, image=None) -> Table:
     "A comb as a table of one row"
-    rest, cells, step = iter(f.marks), [], (f.box[2]-f.box[0])/len(f.cells)
+    cells, step = [], (f.box[2]-f.box[0])/len(f.cells)
+    rest:Any = iter(f.marks)
     for i,text in enumerate(f.cells):
         digits = [next(rest) for _ in text]
         box = [int(f.box[0]+i*step), f.box[1], int(f.box[0]+(i+1)*step), f.box[3]]

@@ -465,8 +465,7 @@ def writing_lines(
     join:bool=True,  # pieces of one line
 ) -> list[Rule]:  # from top to bottom
     "Rules to write on"
-    (h, w) = soft.shape
-    out:list[Rule] = []
+    (h, w), out = soft.shape, list[Rule]()
     some = [r for r in rules if least*size < r.length < .93*w and .01*h < r.middle < .99*h
         and np.abs(np.diff(r.mid)).max(initial=0) < max(3, .3*size) and is_drawn(r, soft, size)]
     if not join: return some
@@ -534,9 +533,8 @@ def erase_rules(
 ) -> np.ndarray:  # (h,w) 0..1
     "Ink without rules, but with the strokes that cross them"
     m, out = (ink > .25).astype(np.uint8), ink.copy()
-    A:Any
-    B:Any
-    A, B = cv2.dilate(along, np.ones((3,1), np.uint8)), cv2.dilate(across, np.ones((1,3), np.uint8))
+    A:Any = cv2.dilate(along, np.ones((3,1), np.uint8))
+    B:Any = cv2.dilate(across, np.ones((1,3), np.uint8))
     through = [cv2.morphologyEx(m & (1-other), cv2.MORPH_OPEN, np.ones(k, np.uint8)) for other,
         k in ((B, (thick+5,1)), (A, (1,thick+5)))]
     out[(A & (1-through[0]) | B & (1-through[1])) > 0] = 0

@@ -227,7 +227,7 @@ def read_ruled(
         to_file=(np.array(seen.to_file)@np.linalg.inv(to_view)).tolist())
     if back is not None: shift_back(out, back)
     for f in (f for f in ruled_items(out) if not isinstance(f, Table)): f.digits = [d.id for d in f.marks]
-    for t in tables: t.image = image
+    for t in tables: setattr(t, 'image', image)
     return out
 
 def drop_printed(
@@ -248,7 +248,7 @@ def read_page(
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
-    tables:bool=True,  # look for tables, boxes and lines to write on
+    tables:bool=False,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
@@ -268,7 +268,7 @@ def read_pages(
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, which take most of the memory
     faults:list|None=None,  # collects an `ImageError` for each damaged page; None: it is raised
-    tables:bool=True,  # see `read_page`
+    tables:bool=False,  # see `read_page`
     print:bool=True,
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
@@ -286,7 +286,7 @@ def read(
     turn:bool=True,  # find out which side is up
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, 8 MB for each of a PDF
-    tables:bool=True,  # look for tables, boxes and lines to write on
+    tables:bool=False,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"
@@ -495,7 +495,7 @@ def convert_tables(
     "The tables of a file: in CSV a file for each, in JSON and XLSX together"
     faults:list[ImageError] = []
     found = []
-    for page in read_pages(file, threshold, faults=faults):
+    for page in read_pages(file, threshold, faults=faults, tables=True):
         found += [(page.page, n, t) for n,t in enumerate(page.tables or comb_tables(page), 1)]
     tables = [t for *_,t in found]
     data = tables_document(tables, format)

@@ -11,6 +11,7 @@ import numpy as np
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from .samples import compose_glyphs, scale_glyph
 

@@ -443,6 +443,7 @@ def put_text(path:Path|str|None, text:str) -> str|None:
     from hdr.documents import write_bytes
     if path is None: return text
     write_bytes(path, text.encode())
+    return None
 
 def table_csv(table:Table, delimiter:str=',') -> str:
     "A line a row"
@@ -524,7 +525,7 @@ def read_tables(
     "The tables of a file, page by page; where a page has only combs, those are tables of one row"
     from hdr.image import pages
     from hdr.read import read
-    found = read(source, **how)
+    found = read(source, **{'tables': True, **how})
     several = found if isinstance(found, list) else [found]
     out = [t for page in several for t in page.tables or comb_tables(page)]
     if shape and not any((t.rows, t.columns) == tuple(shape) for t in out):

@@ -79,7 +79,7 @@ class Field:
     corners:list[list[float]]=field(default_factory=list)  # four points, where it is not level
     digits:list[str]=field(default_factory=list)  # ids of those in the lines
     id:str=''  # such as 'p1.f4'
-    marks:Any = ()  # its digits themselves, while a page is read
+    marks = ()  # type: Any  # its digits themselves, while a page is read
 
 @dataclass
 class Cell(Field):

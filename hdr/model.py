@@ -78,13 +78,6 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
-# %% ../nbs/01_model.ipynb #d02bc76a
-def standardise(
-    image,  # (n,28,28,1) tensor
-):  # (n,28,28,1) tensor
-    "Each picture by its own mean and standard deviation"
-    return layers.LayerNormalization((1,2,3), center=False, scale=False, epsilon=1e-3)(image)
-
 # %% ../nbs/01_model.ipynb #4070472b
 def excite(
     x,  # (n,h,w,c) tensor
@@ -95,6 +88,27 @@ def excite(
     summary = layers.GlobalAveragePooling2D(keepdims=True)(x)
     summary = layers.Dense(c//share, activation='relu')(summary)
     return layers.Multiply()([x, layers.Dense(c, activation='sigmoid')(summary)])
+
+# %% ../nbs/01_model.ipynb #d02bc76a
+def standardise(
+    image,  # (n,28,28,1) tensor
+):  # (n,28,28,1) tensor
+    "Each picture by its own mean and standard deviation"
+    return layers.LayerNormalization((1,2,3), center=False, scale=False, epsilon=1e-3,
+        dtype='float32')(image)
+
+def close_up(
+    image,  # (n,28,28,1) tensor
+):  # (n,28,28,1) tensor
+    "The middle 25x25 pixels enlarged, and standardised"
+    larger = layers.Resizing(31, 31, dtype='float32')(image)
+    return standardise(layers.Cropping2D(((1,2),(1,2)), dtype='float32')(larger))
+
+def excite_and_drop(
+    x,  # (n,h,w,c) tensor
+):  # (n,h,w,c) tensor
+    "`excite`, and in training three of ten values are left out"
+    return layers.Dropout(.3)(excite(x))
 
 # %% ../nbs/01_model.ipynb #9cedaaa2
 def stacked(
@@ -134,7 +148,8 @@ def base() -> keras.Model:
 @register
 def large() -> keras.Model:
     "What a graphics card trains in half a minute: 128 channels wherever one looks"
-    return stacked('large', (128,)*3, (128,)*3, (128,)*3, eye=standardise, last=excite)
+    return stacked('large', (128,)*3, (128,)*3, (128,)*3,
+        eye=close_up, last=excite_and_drop)
 
 # %% ../nbs/01_model.ipynb #2a28bfb3
 @register

@@ -69,8 +69,9 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     mini=replace(_ours, model='mini', epochs=30, batch=256, learning_rate=1e-2, clean=2),
     base=replace(_ours, model='base', epochs=30, batch=256, clean=2),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', epochs=48, batch=256, learning_rate=4e-3, clean=2,
-        augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
+    large=replace(_ours, model='large', epochs=22, batch=256, learning_rate=4e-3, clean=1,
+        options=dict(weight_decay=.05),
+        augmentation=dict(shift=1.5, rotation=10, zoom=.08, shear=10, elastic=.8)),
     swift=replace(_ours, epochs=9, augmentation=_affine),
 )
 

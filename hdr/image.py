@@ -333,8 +333,20 @@ def files_in(
     elif has_magic(str(path)) and not path.exists():
         files, trouble = [Path(p) for p in glob(str(path))], 'no such files'
     else: return [path]
+    files = [p for p in files if not is_result(p)]
     if not files: raise ImageError(f'{path}: {trouble}')
     return sorted(files)
+
+# %% ../nbs/10_image.ipynb #c2162b36
+def is_result(
+    path:Path,
+) -> bool:
+    "Was it written by `hdr read`: a picture with boxes, or a PDF with what was read attached?"
+    if path.name.endswith('.annotated.png'): return True
+    if path.suffix.lower() != '.pdf': return False
+    try:
+        with open(path, 'rb') as file: return mapped(file).find(b'(hdr.json)') >= 0
+    except (OSError, ValueError): return False  # whoever reads it says what is wrong
 
 # %% ../nbs/10_image.ipynb #9db620c1
 def gather(

@@ -473,7 +473,10 @@ def tiff_pages(
         try: quiet(image.seek)(i)
         except EOFError: return
         except Exception:
-            lost(faults, ImageError(f'{name}: page {number+1} and what follows is damaged'))
+            if more := i+1 < n: i, number = i+1, number+1  # the chain of pages goes on
+            what = f'page {number} is damaged' if more else f'page {number+1} and what follows is damaged'
+            lost(faults, ImageError(f'{name}: {what}'))
+            if more: continue
             return
         i += 1
         if int(image.tag_v2.get(254, 0)) & 5 or image.tag_v2.get(255) == 2: continue

@@ -72,7 +72,9 @@ def test_data_is_light():
 
 @pytest.mark.parametrize('path', MODULES, ids=names)
 def test_lines_can_be_read(path):
-    long = [f'{i}: {line}' for i,line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1) if len(line) > 110]
+    "What nbdev lists as public is its own affair"
+    text = re.sub(r"^__all__ = \[.*?\]$", '', path.read_text(encoding='utf-8'), flags=re.S | re.M)
+    long = [line for line in text.splitlines() if len(line) > 110]
     assert not long, '\n'.join(long)
 
 @pytest.mark.parametrize('path', NBS, ids=names)

@@ -458,6 +458,13 @@ def draw_page(document, i, dpi):
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
 # %% ../nbs/10_image.ipynb #f62f00a7
+def goes_on(image, i):
+    "Is there a page i, or an orderly end?"
+    try: image.seek(i)
+    except EOFError: return True
+    except Exception: return False
+    return True
+
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
@@ -473,9 +480,9 @@ def tiff_pages(
         try: quiet(image.seek)(i)
         except EOFError: return
         except Exception:
-            if more := i+1 < n: i, number = i+1, number+1  # the chain of pages goes on
-            what = f'page {number} is damaged' if more else f'page {number+1} and what follows is damaged'
-            lost(faults, ImageError(f'{name}: {what}'))
+            if more := goes_on(image, i+1): i, number = i+1, number+1
+            which = number if more else f'{number+1} and what follows'
+            lost(faults, ImageError(f'{name}: page {which} is damaged'))
             if more: continue
             return
         i += 1

@@ -140,8 +140,8 @@ def read_one(
             raise UsageError('several pages: --format page needs --out DIR')
         return file, content, words
     except Exception as e:
-        content = getattr(e, 'content', None)  # of `hdr.read.LostPages`: what the other pages say
-        return file, content, Fault(complain(file, e))
+        said = getattr(e, 'content', None)  # of `hdr.read.LostPages`: what the other pages say
+        return file, said, Fault(complain(file, e))
 
 def end_with_parent():
     "Stop this process when the one that started it is gone"

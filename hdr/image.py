@@ -333,8 +333,20 @@ def files_in(
     elif has_magic(str(path)) and not path.exists():
         files, trouble = [Path(p) for p in glob(str(path))], 'no such files'
     else: return [path]
+    files = [p for p in files if not is_result(p)]
     if not files: raise ImageError(f'{path}: {trouble}')
     return sorted(files)
+
+# %% ../nbs/10_image.ipynb #c2162b36
+def is_result(
+    path:Path,
+) -> bool:
+    "Was it written by `hdr read`: a picture with boxes, or a PDF with what was read attached?"
+    if path.name.endswith('.annotated.png'): return True
+    if path.suffix.lower() != '.pdf': return False
+    try:
+        with open(path, 'rb') as file: return mapped(file).find(b'(hdr.json)') >= 0
+    except (OSError, ValueError): return False  # whoever reads it says what is wrong
 
 # %% ../nbs/10_image.ipynb #9db620c1
 def gather(
@@ -446,6 +458,13 @@ def draw_page(document, i, dpi):
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
 # %% ../nbs/10_image.ipynb #f62f00a7
+def goes_on(image, i):
+    "Is there a page i, or an orderly end?"
+    try: image.seek(i)
+    except EOFError: return True
+    except Exception: return False
+    return True
+
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
@@ -461,7 +480,10 @@ def tiff_pages(
         try: quiet(image.seek)(i)
         except EOFError: return
         except Exception:
-            lost(faults, ImageError(f'{name}: page {number+1} and what follows is damaged'))
+            if more := goes_on(image, i+1): i, number = i+1, number+1
+            which = number if more else f'{number+1} and what follows'
+            lost(faults, ImageError(f'{name}: page {which} is damaged'))
+            if more: continue
             return
         i += 1
         if int(image.tag_v2.get(254, 0)) & 5 or image.tag_v2.get(255) == 2: continue

@@ -14,6 +14,7 @@ from collections import defaultdict
 from . import __version__
 from pathlib import Path
 from typing import Any, Iterator
+from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, pages
 from .ink import page_ink, rescale, to_mnist
 from .recognize import shared_recognizer
@@ -23,7 +24,7 @@ from .strings import read_lines, string_network
 from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
-from .documents import formats, save_pdf, write_bytes, write_through
+from .documents import formats, save_pdf, write_bytes
 
 # %% ../nbs/26_read.ipynb #4c6e593f
 def rejected_as_digits(
@@ -412,16 +413,15 @@ def write_pages(
             yield p
             p.image = None
             pages.append(p)
-    if format == 'pdf' and target and (target.is_file() or not target.exists()):
-        write_through(target, lambda path: save_pdf(kept(), path))
+    if format == 'pdf' and target:
+        write_atomic(target, lambda path: save_pdf(kept(), path))
         return len(pages), b''
-    if format == 'pdf': out = writer(kept())
-    elif format == 'page':
+    if format == 'page':
         for p in kept():
             if target: write_beside(file, page_path(target, suffix, p.page), writer([p]))
             else: out += writer([p])
         return len(pages), out
-    else: out = writer(list(kept()))
+    out = writer(kept() if format == 'pdf' else list(kept()))
     if target and pages: write_bytes(target, out)
     return len(pages), b'' if target else out
 

@@ -13,13 +13,12 @@ from PIL import Image
 from contextlib import ExitStack
 from dataclasses import replace
 from . import __version__
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Callable, Iterable
 from urllib.parse import quote, unquote
 from .page import bounding_box, Digit, joint_confidence, Line, Page
-from .page import json_schema, page_facts, page_from_dict, page_to_dict
+from .page import page_facts, page_from_dict, page_to_dict
 
 # %% ../nbs/25_documents.ipynb #a8b691ad
 def write_bytes(

@@ -9,7 +9,6 @@ __all__ = ['hostile', 'load_sets', 'calibration_error']
 import re
 import cv2
 import numpy as np
-import pandas as pd
 from pathlib import Path
 from .data import read_table
 from .results import wilson

@@ -438,7 +438,8 @@ def label_points(
     before = np.random.get_state()
     np.random.seed(0)  # the library draws from NumPy's random numbers
     adjust_text(texts, xy[:,0], xy[:,1], target_x=xy[:,0], target_y=xy[:,1], ax=ax, iter_lim=400,
-        avoid_self=False, expand=(1.12, 1.25), force_text=(.3, .6), force_explode=(.3, .5), force_pull=(.02, .02),
+        avoid_self=False, expand=(1.12, 1.25), force_text=(.3, .6),
+        force_explode=(.3, .5), force_pull=(.02, .02),
         min_arrow_len=14, arrowprops=dict(arrowstyle='-', lw=.5, alpha=.6))
     np.random.set_state(before)
 

@@ -9,11 +9,12 @@ __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example
 # %% ../nbs/01_model.ipynb #c6990a73
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import math, pickle, random
+import math, pickle, random, re, sys, time
 import keras
 import numpy as np
 from contextlib import contextmanager
 from keras import layers, ops
+from pathlib import Path
 from scipy import special
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
@@ -21,7 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from typing import Callable
-from .data import milliseconds, normalize
+from .data import normalize, white_level
 from .augment import bilinear
 
 # %% ../nbs/01_model.ipynb #fc8df96d
@@ -129,7 +130,7 @@ def small() -> keras.Model:
 
 @register
 def base() -> keras.Model:
-    "Fewer multiply-accumulates than a quarter of the starting recipe's"
+    "As much as fits into 150,000 parameters and ten million multiply-accumulates"
     return stacked('base', (16,16), (32,32), (64,64,80), last=excite)
 
 @register
@@ -180,6 +181,39 @@ def seeded(
     random.seed(seed)
     try: yield
     finally: random.setstate(before)
+
+# %% ../nbs/01_model.ipynb #67dfe61a
+def milliseconds(
+    do:Callable,  # function without arguments
+    times:int=30,  # how often
+) -> float:  # median
+    "How long a call takes, after a warm-up"
+    do(); seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter() - start)
+    return 1e3*float(np.median(seconds))
+
+# %% ../nbs/01_model.ipynb #e4310f0c
+def highest_memory() -> float:  # megabytes; NaN where the system does not tell
+    "The most that this process has held so far"
+    try: import resource
+    except ImportError: return math.nan
+    unit = 1e6 if sys.platform == 'darwin' else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/unit
+
+@contextmanager
+def peak_memory():  # yields a dict that holds `mb` once the block is left
+    "How many megabytes the block needed on top of what the process held before"
+    status, result = Path('/proc/self/status'), dict[str, float]()
+    held = lambda key: int(re.findall(key + r':\s*(\d+) kB', status.read_text())[0])/1e3
+    try:
+        Path('/proc/self/clear_refs').write_text('5')  # sets the recorded peak back to the present
+        before = held('VmRSS')
+    except (OSError, IndexError): before = None
+    yield result
+    result['mb'] = highest_memory() if before is None else max(0, held('VmHWM') - before)
 
 # %% ../nbs/01_model.ipynb #3b133554
 def layer_macs(
@@ -448,12 +482,13 @@ def as_rows(
     "Pictures as rows of pixels"
     return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
 
-def grey_scale(
+def full_ink(
     X:np.ndarray,  # numbers
+    known:int=0,  # what it was in other pictures of the same kind
 ) -> int:  # 1 or 255; 0 where all is zero, which may be either
-    "Is full ink 1 or 255? Rounding and the overshoot of a resize are allowed, else a `ValueError`"
+    "Is full ink 1 or 255, by `hdr.data.white_level`? What is neither is a `ValueError`"
     low, high = float(X.min()), float(X.max())
-    top = 1 if high <= 1.001 else 255
-    if low < -.001*top or 1.001 < high < 2 or high > 1.25*255:
-        raise ValueError(f'grey levels of {low:.4g} to {high:.4g} are neither 0..1 nor 0..255')
-    return top if high > .001 else 0
+    if low == high == 0: return 0
+    level = white_level(low, high, X.dtype)
+    if level in (1, 255) or (level == 16 and known == 255): return known if level == 16 else level
+    raise ValueError(f'grey levels of {low:.4g} to {high:.4g} are neither 0..1 nor 0..255')

@@ -22,11 +22,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
+from hdr.data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
+<<<<<<< /tmp/tmpq4l2aa6a/o
     peak_memory, read_table, results_dir, versions, write_atomic)
-from .model import (among_digits, as_rows, build, classic_cost, classics, cost,
+from hdr.model import (among_digits, as_rows, build, classic_cost, classics, cost,
     grey_scale, one_by_one, score, scores, seeded)
-from .augment import augment
+=======
+    read_table, results_dir, versions, write_atomic)
+from hdr.model import (among_digits, as_rows, build, classic_cost, classics, cost, ensemble_probabilities,
+    full_ink, one_by_one, peak_memory, score, scores, seeded)
+>>>>>>> /tmp/tmpq4l2aa6a/t
+from hdr.augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
 @dataclass(frozen=True)
@@ -520,9 +526,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         "Rows as the network wants them"
         if X.shape[1] != 784: raise ValueError(
             f'wanted are 28x28 pixels, that is 784 features, not {X.shape[1]}')
-        scale, known = grey_scale(X), getattr(self, 'scale_', 0)
+        scale = full_ink(X, known := getattr(self, 'scale_', 0))
         if scale and known and scale != known: raise ValueError(
             f'grey levels up to {X.max():.4g}, but `fit` was shown 0..{known}')
+        self.scale_ = known or scale
         return (X/(scale or 1)).clip(0, 1).reshape(-1,28,28,1).astype(np.float32)
 
     def fit(self,
@@ -537,7 +544,6 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             f'{len(self.classes_)} classes; a network for digits has ten')
         self.scale_ = 0  # of an earlier fit
         images, seed = self.pictures(X), check_random_state(self.random_state).randint(2**31)
-        self.scale_ = 1 if X.max() <= 1.001 else 255
         net, _ = fit(recipes[self.model], (images, one_hot(codes)), seed, self.epochs, quiet=True)
         self.network_ = one_by_one(net)
         return self

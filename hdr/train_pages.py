@@ -8,7 +8,6 @@ __all__ = ['train_strings', 'ship_strings']
 # %% ../nbs/29_train_pages.ipynb #b36469a2
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import time
 import cv2
 import keras
 import numpy as np
@@ -18,8 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from keras import layers
 from pathlib import Path
-from .data import milliseconds, parts, peak_memory, results_dir, write_atomic
-from .model import conv_bn, macs
+from .data import parts, results_dir, write_atomic
+from .model import conv_bn, macs, milliseconds, peak_memory
 from .train import (checkpoint_path, load_trained, make_optimizer, Recipe, recipes, record,
     run_epochs, run_name,
     seeded, trail, trained_path)

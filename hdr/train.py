@@ -22,17 +22,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from hdr.data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
-<<<<<<< /tmp/tmpq4l2aa6a/o
-    peak_memory, read_table, results_dir, versions, write_atomic)
-from hdr.model import (among_digits, as_rows, build, classic_cost, classics, cost,
-    grey_scale, one_by_one, score, scores, seeded)
-=======
+from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
     read_table, results_dir, versions, write_atomic)
-from hdr.model import (among_digits, as_rows, build, classic_cost, classics, cost, ensemble_probabilities,
-    full_ink, one_by_one, peak_memory, score, scores, seeded)
->>>>>>> /tmp/tmpq4l2aa6a/t
-from hdr.augment import augment
+from .model import (among_digits, as_rows, build, classic_cost, classics, cost, full_ink, one_by_one,
+    peak_memory, score, scores, seeded)
+from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
 @dataclass(frozen=True)

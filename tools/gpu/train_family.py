@@ -99,6 +99,10 @@ def resident_fit(recipe, data, seed=1, epochs=0, checkpoint=None, deterministic=
             learning_rate=rate)
         if not np.isfinite(row['train_loss']): raise FloatingPointError(f'{recipe.model}: no number')
         row['seconds'] = time.perf_counter() - start
+        if held:
+            said = net.predict(held[0], batch_size=500, verbose=0)[:,:10]
+            known = dict(zip(('validation_accuracy', 'validation_loss'), t.score(said, held[1].argmax(1))))
+            row.update(known)
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint and (epoch+1) % 10 == 0: t.save_checkpoint(checkpoint, model, history)
     model.layers[0].knobs = knobs

@@ -240,6 +240,28 @@ def drop_printed(
     page.lines = [l for l in page.lines if not all(d.printed >= least for d in l.digits)]
 
 
+# %% ../nbs/26_read.ipynb #af1be2cc
+def is_form(
+    page:Page,
+) -> bool:
+    "Has it a comb, or a table of several columns?"
+    return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
+
+def is_surer(
+    plain:Page,  # read without rules
+    ruled:Page,
+) -> bool:
+    "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
+    if not is_form(ruled): return digits_read(ruled) < .85*digits_read(plain)
+    n = sum(len(l.digits) for l in plain.lines)
+    return plain.rotation != ruled.rotation and n >= 4 and digits_read(plain) > .9*n
+
+def digits_read(
+    page:Page,
+) -> float:
+    "How many are right, as far as one can tell, less those that are wrong"
+    return sum(2*d.confidence-1 for l in page.lines for d in l.digits if not d.rejected)
+
 # %% ../nbs/26_read.ipynb #27b3bc1b
 def read_page(
     source:Any,  # path, bytes, Pillow image or array: of a file the first page
@@ -255,6 +277,9 @@ def read_page(
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn) if ruled else None
+    if found and (found.rotation or not is_form(found)):  # which way is more read?
+        plain = read_plain(seen, file, page, threshold, turn, field)
+        found = plain if is_surer(plain, found) else found
     found = found or read_plain(seen, file, page, threshold, turn, field)
     if not print: drop_printed(found)
     return found

@@ -196,8 +196,9 @@ def without_walls(b:np.ndarray, corners:np.ndarray, size:float) -> np.ndarray:
     x, y = (b[:,0]+b[:,2])/2, (b[:,1]+b[:,3])/2
     sides = [np.interp(y, [p[1], q[1]], [p[0], q[0]]) for p,
         q in ((corners[0], corners[3]), (corners[1], corners[2]))]
-    near = np.minimum(*(np.abs(x-s) for s in sides)) < .3*size
-    thin = (b[:,2]-b[:,0] < .35*size) & (b[:,3]-b[:,1] > .3*size)
+    wide = float(np.linalg.norm(corners[1]-corners[0]))
+    near = np.minimum(*(np.abs(x-s) for s in sides)) < max(.3*size, .09*wide)
+    thin = (b[:,2]-b[:,0] < .4*size) & (b[:,3]-b[:,1] > .3*size)
     return b if (near & thin).all() else b[~(near & thin)]
 
 def only_marks(b:np.ndarray, size:float) -> np.ndarray|None:

@@ -270,7 +270,7 @@ def read_page(
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
-    tables:bool=False,  # look for tables, boxes and lines to write on
+    tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
@@ -293,7 +293,7 @@ def read_pages(
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, which take most of the memory
     faults:list|None=None,  # collects an `ImageError` for each damaged page; None: it is raised
-    tables:bool=False,  # see `read_page`
+    tables:bool=True,  # see `read_page`
     print:bool=True,
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
@@ -311,7 +311,7 @@ def read(
     turn:bool=True,  # find out which side is up
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, 8 MB for each of a PDF
-    tables:bool=False,  # look for tables, boxes and lines to write on
+    tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"

@@ -38,6 +38,16 @@ def joint_confidence(
     "That all of them are right"
     return float(np.prod([d.confidence for d in digits]))
 
+# %% ../nbs/20_page.ipynb #5e9dfc0b
+def text_of_digits(
+    text:str,  # with a digit or '?' for each of them
+    digits:list,  # from left to right
+) -> str:
+    "The text as its digits are now; signs and spaces stay"
+    rest = iter(digits)
+    def shown(d): return '?' if d.rejected else str(d.digit)
+    return ''.join(shown(next(rest)) if c in '0123456789?' else c for c in text)
+
 # %% ../nbs/20_page.ipynb #0e2f2285
 @dataclass
 class Line:

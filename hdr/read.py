@@ -17,7 +17,7 @@ from typing import Any, Iterator
 from .image import ImageError, load, most_pixels, page_images, PageImage, pages
 from .ink import page_ink, rescale, to_mnist
 from .recognize import shared_recognizer
-from .page import Digit, Line, Page, Table
+from .page import Digit, Line, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
 from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
@@ -70,9 +70,7 @@ def mark_rejected(
     line:Line,  # is changed
 ):
     "Its text as its digits are now"
-    rest = iter(line.digits)
-    def shown(d): return '?' if d.rejected else str(d.digit)
-    line.text = ''.join(shown(next(rest)) if c in '0123456789?' else c for c in line.text)
+    line.text = text_of_digits(line.text, line.digits)
 
 # %% ../nbs/26_read.ipynb #72fe126a
 def box_on_page(

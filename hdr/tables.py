@@ -6,7 +6,7 @@
 __all__ = ['read_grid', 'read_tables', 'comb_tables', 'comb_table', 'grid_table']
 
 # %% ../nbs/24_tables.ipynb #c5448faa
-import csv, io, json, os
+import csv, io, json
 import cv2
 import numpy as np
 from dataclasses import asdict, dataclass, field
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from .frames import Layout, Net, merged_cells
 from .ink import binarise, page_ink, to_mnist
-from .page import Cell, Digit, Field, Line, Table, bounding_box
+from .page import Cell, Digit, Field, Line, Table, bounding_box, text_of_digits
 from .layout import (connected_components, digit_log_odds, find_lines, median_height, normalise_size,
     word_starts)
 from .recognize import shared_recognizer
-from .strings import (backed_by_ink, candidate_strips, decode_strip, expected_correct, read_lines,
-    strip_probabilities)
+from .strings import (backed_by_ink, best_digits, candidate_strips, decode_strip,
+    expected_correct, read_lines, strip_probabilities)
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
 def grid_rules(
@@ -271,13 +271,10 @@ def ask_both(
         for k,v in d.top: a[k] = max(v, 1e-4)
         both = np.sqrt(a*np.maximum(r[:10], 1e-4))
         both /= both.sum()+.01*r[10]**.5
-        d.top = [[int(k), round(float(both[k]), 4)] for k in both.argsort()[::-1][:3]]
+        d.top = best_digits(both)
         d.digit, d.confidence = d.top[0]
         d.rejected = d.confidence < threshold
-    for p in places:
-        rest = iter(p.digits)
-        p.text = ''.join(('?' if (d := next(rest)).rejected else str(d.digit)) if c in '0123456789?' else c
-            for c in p.text)
+    for p in places: p.text = text_of_digits(p.text, p.digits)
 
 def weigh_words(
     places:list[Place],
@@ -310,7 +307,7 @@ def read_single(p:Place, size:float):
     if max(y1-y0, x1-x0) < .5*size: return
     r = shared_recognizer().probabilities(to_mnist(p.ink[y0:y1,x0:x1])[None])[0]
     if r[10] > .9: return
-    top:list[list] = [[int(k), round(float(r[k]), 4)] for k in r[:10].argsort()[::-1][:3]]
+    top = best_digits(r[:10])
     p.digits = [Digit(top[0][0], top[0][1], [x0,y0,x1,y1], top[0][1] < .5, top)]
     p.text = '?' if p.digits[0].rejected else str(top[0][0])
 

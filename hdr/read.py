@@ -251,8 +251,27 @@ def is_surer(
 ) -> bool:
     "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
     if not is_form(ruled): return digits_read(ruled) < .85*digits_read(plain)
-    n = sum(len(l.digits) for l in plain.lines)
-    return plain.rotation != ruled.rotation and n >= 4 and digits_read(plain) > .9*n
+    n, sure = sum(len(l.digits) for l in plain.lines), digits_read(plain)
+    if sure < .5*digits_read(ruled): return False
+    otherwise = plain.rotation != ruled.rotation and n >= 4 and sure > .9*n
+    return otherwise or walls_crossed(plain, ruled) >= .5
+
+def walls_crossed(
+    plain:Page,
+    ruled:Page,
+) -> float:  # 0..1
+    "Share of words, read without rules, that do not heed the walls of tables: so squared paper is known"
+    m = np.linalg.inv(np.array(ruled.to_file))@np.array(plain.to_file)
+    cells = [np.array(c.corners, np.float32) for t in ruled.tables for c in t.cells]
+    words = [digits for l in plain.lines for _,digits in l.words if digits]
+    def home(p): return next((i for i,c in enumerate(cells)
+        if cv2.pointPolygonTest(c, p, False) >= 0), -1)
+    def crosses(digits):
+        b = np.array([d.box for d in digits], float)
+        (x, y), (w, h) = ((b[:,:2]+b[:,2:])/2).T, .3*(b[:,2:]-b[:,:2]).T
+        spots = np.concatenate([np.stack(s, 1) for s in ((x-w,y), (x+w,y), (x,y-h), (x,y+h))])
+        return len({home(p) for p in cv2.perspectiveTransform(spots[None], m)[0].tolist()}) > 1
+    return float(np.mean([crosses(w) for w in words])) if words and cells else 0.
 
 def digits_read(
     page:Page,
@@ -275,7 +294,7 @@ def read_page(
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn) if ruled else None
-    if found and (found.rotation or not is_form(found)):  # which way is more read?
+    if found:  # which way is more read?
         plain = read_plain(seen, file, page, threshold, turn, field)
         found = plain if is_surer(plain, found) else found
     found = found or read_plain(seen, file, page, threshold, turn, field)

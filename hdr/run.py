@@ -404,7 +404,8 @@ def test_notebook(
     print(f'  ...     {path.stem}', flush=True)
     program = Path(sys.executable).with_name('nbdev_test')
     done = subprocess.run([program, '--path', path, '--n_workers', '0'], cwd=root, text=True,
-        env={**os.environ, **places}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        env={**os.environ, **places}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
     passed = done.returncode == 0 and 'Success.' in done.stdout
     seconds = clock(time.perf_counter()-start)
     print(f'  {"passed" if passed else "FAILED"}  {path.stem}, {seconds}', flush=True)
@@ -435,7 +436,8 @@ def test() -> int:  # exit status: 0 only if all passed
     except (UsageError, ImportError) as e:
         print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
-    data, paths = str(locate()[0]), sorted((root/'nbs').glob('*.ipynb'))  # once, before many need it
+    data = str(locate()[0])  # once, before many need it
+    paths = sorted((root/'nbs').glob('*.ipynb'))
     with TemporaryDirectory() as cache, ThreadPoolExecutor(min(3, cores())) as pool:
         one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
         notebooks = list(pool.map(one, paths))

@@ -426,17 +426,29 @@ def with_softmax(
     "As it is shipped"
     return keras.Model(net.input, layers.Softmax()(net.output))
 
+# %% ../nbs/29_train_pages.ipynb #f03d1189
+usual_strips = 75_000  # to train on
+
+def strings_run(
+    seed:int=1,
+    epochs:int=0,  # 0: as many as the recipe says
+    images:int=0,  # of the training part, the first so many; 0: all
+    n:int=usual_strips,
+) -> str:  # such as 'strings-s1'
+    "The name of a run"
+    return run_name('strings', seed, epochs, images) + f'-k{n}'*(n != usual_strips)
+
 # %% ../nbs/29_train_pages.ipynb #4f8d92f6
 def train_strings(
     seed:int=1,  # of the run
     epochs:int=0,  # 0: as many as the recipe says
     out:Path|str='',  # the results folder
     images:int=0,  # of the training part, the first so many; 0: all
-    n:int=75_000,  # strips
+    n:int=usual_strips,  # to train on
 ) -> dict:  # the row of runs.csv
     """Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's
     images as strings of one digit"""
-    recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
+    recipe, run, out = recipes['strings'], strings_run(seed, epochs, images, n), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = checkpoint_path(run, recipe)
     (x, y), held = data['train'], sample_strips(make_supply(data['validation'][0],

@@ -15,10 +15,10 @@ setup(
     license='Apache-2.0',
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '', long_description_content_type='text/markdown',
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']),
-    package_data={cfg['lib_path']: ['weights/*', 'py.typed']},
+    package_data={cfg['lib_path']: ['weights/*', 'fonts.csv', 'py.typed']},
     python_requires='>='+cfg['min_python'],
     install_requires=shlex.split(cfg.get('requirements', '')),
-    extras_require={'dev': shlex.split(cfg.get('dev_requirements', ''))},
+    extras_require={k: shlex.split(cfg.get(f'{k}_requirements', '')) for k in ('fonts', 'dev')},
     entry_points={
         'console_scripts': cfg.get('console_scripts', '').split(),
         'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

@@ -7,7 +7,7 @@ __all__ = ['json_schema', 'formats', 'to_json', 'from_json', 'to_csv', 'from_csv
            'to_page_xml', 'from_page_xml', 'to_pdf', 'from_pdf', 'to_text']
 
 # %% ../nbs/25_documents.ipynb #38b80832
-import csv, io, json, time
+import csv, io, json, re, time
 import numpy as np
 import xml.etree.ElementTree as ET
 from PIL import Image
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import quote, unquote
 from .page import bounding_box, Digit, Line, Page
+from .strings import string_alphabet
 
 # %% ../nbs/25_documents.ipynb #a8b691ad
 def write_bytes(
@@ -53,7 +54,7 @@ json_schema = {'$schema': 'https://json-schema.org/draft/2020-12/schema', 'type'
         'file': {'type': 'string'}, 'page': {'type': 'integer', 'minimum': 1}, 'width': {'type': 'integer'}, 'height': {'type': 'integer'},
         'rotation': {'enum': [0, 90, 180, 270], 'description': 'degrees counter-clockwise by which the file was turned'},
         'lines': {'type': 'array', 'items': {'type': 'object', 'required': ['text', 'confidence', 'box', 'digits'], 'properties': {
-            'text': {'type': 'string', 'pattern': '^[0-9?.,\\- ]*$'}, 'confidence': {'$ref': '#/$defs/share'}, 'box': {'$ref': '#/$defs/box'},
+            'text': {'type': 'string', 'pattern': f'^[?{re.escape(string_alphabet())} ]*$'}, 'confidence': {'$ref': '#/$defs/share'}, 'box': {'$ref': '#/$defs/box'},
             'digits': {'type': 'array', 'items': {'type': 'object', 'required': ['digit', 'confidence', 'box', 'rejected', 'top'], 'properties': {
                 'digit': {'type': 'integer', 'minimum': 0, 'maximum': 9}, 'confidence': {'$ref': '#/$defs/share'}, 'box': {'$ref': '#/$defs/box'},
                 'rejected': {'type': 'boolean'}, 'top': {'type': 'array', 'items': {'type': 'array', 'prefixItems': [{'type': 'integer'}, {'$ref': '#/$defs/share'}]}}}}}}}}}},

@@ -11,13 +11,11 @@ import numpy as np
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from .networks import Network
+from .networks import card, Network
 from .page import Digit, Line
 from .layout import find_glyphs, find_lines, median_height, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
-alphabet = '0123456789.,-'  # what the network for strings can say, from 1 on; 0: nothing new
-
 line_height, writing_height = 32, 22  # pixels, of the strips that it sees and of the digits in them
 
 @dataclass
@@ -80,10 +78,14 @@ def crop_strip(
 @lru_cache
 def string_network() -> Network: "The network for strings, loaded once"; return Network('strings')
 
+def string_alphabet() -> str:  # such as '0123456789.,-'
+    "What the network for strings can say, from 1 on (0: nothing new): its card has it"
+    return card('strings')['alphabet']
+
 def strip_probabilities(
     strips:list[Strip],
     most:int=16,  # strips at once
-) -> list[np.ndarray]:  # (t,14) probabilities of each, a row for two columns of the strip
+) -> list[np.ndarray]:  # (t,1+alphabet) probabilities of each, a row for two columns of the strip
     "What the network says along each strip; those of about the same width are asked together"
     out:dict[int, np.ndarray] = {}
     order = np.argsort([s.seen.shape[1] for s in strips], kind='stable')
@@ -133,7 +135,7 @@ def decode_strip(
     middle = np.array([(a+b)/2 for _,a,b in spikes])
     ends = np.concatenate([middle[:1]-9, (middle[1:]+middle[:-1])/2, middle[-1:]+9])
     for (k,a,b),left,right,at in zip(spikes, ends, ends[1:], middle):
-        if k > 10: out.append(alphabet[k-1]); continue
+        if k > 10: out.append(string_alphabet()[k-1]); continue
         q = p[a+p[a:b,k].argmax(),1:11]
         top = [[int(i), round(float(q[i]), 4)] for i in q.argsort()[::-1][:3]]
         step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
@@ -152,6 +154,19 @@ def tighten_box(
     return [x0+int(xs[0]), y0+int(ys[0]), x0+int(xs[-1])+1, y0+int(ys[-1])+1]
 
 # %% ../nbs/22_strings.ipynb #6920fd66
+def tidy_separators(
+    text:str,  # of one field, as the network says it
+) -> str:
+    "A separator stands between digits, `+` before one, brackets around some; all others are specks"
+    out = ''
+    for c in text.lstrip('.,-/:)'):
+        opens = c in '(+' and not out.strip('(+') and c not in out
+        closes = c == ')' and out.count('(') > out.count(')') and out[-1] not in '(+'
+        if c not in '.,-/:+()' or opens or closes: out += c
+        elif c in '.,-/:' and out and out[-1] not in '.,-/:+(': out += c
+    out = out.rstrip('.,-/:+(')
+    return out if ')' in out else out.replace('(', '')
+
 def assemble_line(
     found:list[Digit|str],  # digits and separators, from left to right
     size:float,  # height of the line
@@ -163,10 +178,10 @@ def assemble_line(
     text = ''
     for f in found:
         if isinstance(f, Digit):
-            if gap.get(id(f)): text = text.rstrip('.,-') + ' '  # a separator stands between digits; at the end of a field it is a speck
+            if gap.get(id(f)): text += ' '
             text += '?' if f.rejected else str(f.digit)
-        elif text and text[-1] not in '.,-': text += f
-    return Line(text.rstrip('.,-'), digits)
+        else: text += f
+    return Line(' '.join(map(tidy_separators, text.split(' '))), digits)
 
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(

@@ -90,6 +90,8 @@ def make_optimizer(
     return keras.optimizers.get(dict(class_name=recipe.optimizer, config=dict(learning_rate=rate, **recipe.options)))
 
 # %% ../nbs/02_train.ipynb #e9d12005
+losses:dict[str, Callable] = {}  # of a model with two answers -> makes its loss, and a metric named 'accuracy'
+
 def compile_recipe(
     recipe:Recipe,  # what to train
     steps:int=1,  # steps an epoch
@@ -98,8 +100,9 @@ def compile_recipe(
     "Build what the recipe trains"
     net = build(recipe.model)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=['accuracy'])
+    usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    loss, metric = losses.get(recipe.model, lambda: (usual, 'accuracy'))()
+    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return net, model
 
@@ -269,7 +272,7 @@ def score(
     return float((probabilities.argmax(1) == y).mean()), float(-np.log(np.maximum(truth, 1e-7)).mean())
 
 # %% ../nbs/02_train.ipynb #285c7a1e
-mixtures:dict[str, Callable] = {}  # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; a label of 10 is 'no digit'
+mixtures:dict[str, Callable] = {}  # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; a label of 10 is 'no digit'; or ready-made targets (m,k)
 
 def prepare(
     data:dict,  # by `parts`
@@ -277,8 +280,10 @@ def prepare(
 ) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot
     "What `fit` takes"
     sets = mixture(*data['train']) if mixture else data['train'], data['validation']
-    classes = max(10, sets[0][1].max() + 1)
-    return tuple(a for x,y in sets for a in (normalize(x), one_hot(y, classes)))
+    y = sets[0][1]
+    if y.ndim == 1: target = lambda k: one_hot(k, max(10, y.max() + 1))
+    else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
+    return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
 def among_digits(
     p:np.ndarray,  # (n,10 or 11) probabilities, an eleventh is 'no digit'

@@ -24,11 +24,17 @@ from .train import (checkpoint_path, load_checkpoint, load_trained, make_optimiz
     run_name, save_checkpoint, seed_everything, trail, trained_path)
 from .ship import make_card, run_row, to_litert, write_weights
 from .augment import augment
-from .networks import Runtime, weights_dir
-from .samples import compose_glyphs, negatives, scale_glyph, styles, with_upstroke
-from .strings import alphabet, ctc_best_path, line_height, writing_height
+from .networks import card, keras_model, Runtime, weights_dir
+from .glyphs import characters, font_kind, fonts, glyph
+from .hands import cached_samples, sample_kinds, Source
+from .samples import compose_glyphs, scale_glyph
+from .strings import ctc_best_path, line_height, writing_height
 
 # %% ../nbs/29_train_pages.ipynb #94b69e69
+alphabet = '0123456789.,-/:+()'  # what the network learns to say, from 1 on; 0: nothing new
+separators = alphabet[10:]
+silent = '=x×÷%*$€£#&@?!<>[]{}~"'  # signs that give no character
+
 @dataclass
 class Hand:
     "How one string is written"
@@ -66,20 +72,68 @@ def digit_glyph(
     raised = rng.uniform(.4, 1) if len(a) < .6*h.tall else 1
     return Mark(a, (h.tall-len(a))*raised + rng.normal(0, h.unsteady), 1+digit)
 
+def sign_strokes(
+    sign:str,  # one of `separators`
+    rng:np.random.Generator,
+) -> tuple[list, float]:  # pairs of points (x, y) in heights of a digit, y down from its top; thickness
+    "How a pen makes a separator"
+    u = rng.uniform
+    dot = lambda x, y: ((x, y), (x+u(-.03, .03), y+u(0, .05)))
+    y, w, t, b = u(.38, .68), u(.22, .8), u(-.2, .08), u(.92, 1.2)
+    if sign == '.': return [dot(0, u(.84, 1.02))], .16
+    if sign == ':': return [dot(0, u(.2, .5)), dot(u(-.04, .04), u(.75, 1))], .15
+    if sign == ',': return [((0, y+.35), (-u(.03, .22), y+.35+u(.16, .36)))], .11
+    if sign == '-': return [((0, y), (w, y+u(-.06, .06)))], .1
+    if sign == '/': return [((u(.15, .75), t), (0, b))], .1
+    if sign == '+':
+        x = w/2+u(-.06, .06)
+        return [((0, y), (w, y+u(-.05, .05))), ((x, y-w*u(.4, .6)), (x, y+w*u(.4, .6)))], .1
+    w, m = u(.1, .34), np.linspace(t, b, 5)
+    curve = [(x, v) for x,v in zip(w*np.array([1, .25, 0, .25, 1]), m)]
+    if sign == ')': curve = [(w-x, v) for x,v in curve]
+    return list(zip(curve, curve[1:])), .1
+
 def sign_glyph(
-    sign:str,  # '.', ',' or '-'
+    sign:str,  # one of `separators`
     h:Hand,
     rng:np.random.Generator,
 ) -> Mark:
-    "A dot, comma or dash as a pen makes it"
-    lengths, leans, tops, thick = {'.': ((.02,.06), (0,3), (.8,1), .16), ',': ((.18,.38), (.4,1.2), (.78,.95), .11), '-': ((.25,.8), (3,3.3), (.35,.65), .1)}[sign]
-    lean, thick = rng.uniform(*leans), h.tall*thick*rng.uniform(.6, 1.4)
-    way = h.tall*rng.uniform(*lengths)*np.array([-np.cos(lean), np.sin(lean)])
-    a, n = np.zeros((round(2*h.tall),)*2, np.uint8), h.tall
-    p, q = (tuple(int(16*v) for v in n+s*way/2) for s in (-1, 1))
-    cv2.line(a, p, q, 255, max(2, round(thick)), cv2.LINE_AA, 4)
+    "A separator as a pen makes it"
+    (strokes, thick), n = sign_strokes(sign, rng), round(2*h.tall)
+    a, wide = np.zeros((2*n,2*n), np.uint8), max(2, round(h.tall*thick*rng.uniform(.6, 1.4)))
+    place = lambda x, y: (int(16*((x+h.slant*(.5-y))*h.tall+.6*n)), int(16*(y*h.tall+.4*n)))
+    for p,q in strokes: cv2.line(a, place(*p), place(*q), 255, wide, cv2.LINE_AA, 4)
     ys, xs = (np.flatnonzero(a.max(k) > 50) for k in (1, 0))
-    return Mark(a[ys[0]:ys[-1]+1,xs[0]:xs[-1]+1].astype(np.float32)/255, h.tall*rng.uniform(*tops), 1+alphabet.index(sign))
+    ink = a[ys[0]:ys[-1]+1,xs[0]:xs[-1]+1].astype(np.float32)/255
+    return Mark(ink, ys[0]-.4*n+rng.normal(0, h.unsteady/2), 1+alphabet.index(sign))
+
+def font_glyph(
+    package:str,  # a font
+    char:str,  # a digit or a sign
+    h:Hand,
+    rng:np.random.Generator,
+    steady:bool=False,  # as print has it
+) -> Mark|None:  # None where the font lacks it
+    "A digit or sign of a font, as high or low as the font has it; one that is not in the alphabet says nothing"
+    found = glyph(package, char) if char in characters(package) else None
+    if found is None: return None
+    (a, above), f = found, h.tall/len(glyph(package, '8')[0])
+    if not steady: f *= float(np.exp(rng.normal(0, h.vary/2)))
+    size = tuple(max(1, round(k*f)) for k in a.shape[::-1])
+    if max(size) > 3*h.tall: return None
+    way = cv2.INTER_AREA if f < 1 else cv2.INTER_CUBIC
+    ink = cv2.resize(a.astype(np.float32)/255, size, interpolation=way).clip(0, 1)
+    if h.slant and not steady: ink = slanted(ink, h.slant)
+    return Mark(ink, h.tall-above*f+(0 if steady else rng.normal(0, h.unsteady)), 1+alphabet.find(char))
+
+def slanted(
+    a:np.ndarray,  # (h,w) ink 0..1
+    slant:float,  # pixels to the right per pixel up
+) -> np.ndarray:  # (h,w) ink 0..1, wider
+    "Leaning"
+    h, w = a.shape
+    move = np.array([[1, -slant, max(0, slant)*h], [0, 1, 0]], np.float32)
+    return cv2.warpAffine(a, move, (w+int(np.ceil(abs(slant)*h)), h))
 
 def other_glyph(
     x:np.ndarray,  # (28,28) uint8, a letter or a scribble
@@ -97,21 +151,35 @@ class Supply:
     x:np.ndarray  # (n,28,28) uint8, digits
     y:np.ndarray  # (n,) which
     others:np.ndarray  # (m,28,28) uint8, what is none
+    part:str='train'  # of the fonts
+    limit:int=0  # fonts of each kind; 0: all
+
+    def font(self, rng, kind=''):
+        "One of the fonts"
+        some = fonts(self.part, kind, limit=self.limit)
+        return some[rng.integers(len(some))]
+
+in_strings = ('slashed zeros', 'upstrokes', 'feet', 'bars and hooks', 'overwritten', 'stretched',
+    'skeletons', 'written fonts', 'printed fonts', 'tiny bitmaps')  # kinds of digits beside MNIST's
+beside_strings = 'letters', 'words', 'scribbles', 'struck out'  # kinds of what is none
 
 def make_supply(
     x:np.ndarray,  # (n,28,28) uint8, digits of one part of MNIST
     y:np.ndarray,  # (n,)
     seed:int=0,
+    part:str='train',  # of the fonts
+    limit:int=0,  # fonts of each kind; 0: all
 ) -> Supply:
-    "Digits with some in other styles, half of the 1s with an upstroke, each as another hand might have written it; and letters, signs, shapes and scribbles"
-    rng, draw = np.random.default_rng(seed), keras.random.SeedGenerator(seed)
-    more, labels = styles(x, y, rng)
-    ones = rng.choice(np.flatnonzero(y == 1), len(x)//16)
-    x, y = np.concatenate([x, *more, [with_upstroke(x[i], rng, .85) for i in ones]]), np.concatenate([y, *labels, y[ones]])
-    bent = [augment(x[i:i+2000,...,None]/np.float32(255), draw, rotation=8, zoom=.12, shear=6, elastic=.5) for i in range(0, len(x), 2000)]
+    "MNIST's digits, others of all styles, each as another hand might have written it; and what is none"
+    source, draw = Source(x, y, part, limit), keras.random.SeedGenerator(seed)
+    made = lambda k: cached_samples(k, max(8, int(sample_kinds[k][1]*len(x))), source, seed)
+    more, others = [made(k) for k in in_strings], [made(k)[0] for k in beside_strings]
+    x, y = np.concatenate([x, *(m[0] for m in more)]), np.concatenate([y, *(m[1] for m in more)])
+    how = dict(rotation=8, zoom=.12, shear=6, elastic=.5)
+    bent = [augment(x[i:i+2000,...,None]/np.float32(255), draw, **how) for i in range(0, len(x), 2000)]
     x = np.concatenate([np.round(255*np.asarray(b)[...,0]).clip(0, 255).astype(np.uint8) for b in bent])
     seen = x.max((1,2)) > 128
-    return Supply(x[seen], y[seen], negatives(x[seen], y[seen], max(50, len(x)//15), seed, share=(.3,.35,.15,.1,0,.1,0,0)))
+    return Supply(x[seen], y[seen], np.concatenate(others), part, limit)
 
 def sample_digits(
     s:Supply,
@@ -126,19 +194,62 @@ def sample_digits(
     return pick
 
 # %% ../nbs/29_train_pages.ipynb #fcdb0651
+def sample_text(
+    n:int,  # about so many digits
+    rng:np.random.Generator,
+) -> str:  # `#` for each digit, and separators
+    "A number as people write them: plain, a sum, a date, a time, a telephone number, signed, in brackets; or with separators anywhere"
+    k, few = rng.random(), lambda a, b: '#'*int(rng.integers(a, b))
+    if n < 2 or k < .58: return '#'*n
+    i = int(rng.integers(1, n))
+    if k < .68: return '#'*i + str(rng.choice([*'.,.,-'])) + '#'*(n-i)
+    if k < .76: s = str(rng.choice([*'/./-'])); return s.join([few(1, 3), few(1, 3), *[few(2, 5)]*bool(rng.random() < .7)])
+    if k < .80: return ':'.join([few(1, 3), '##', *['##']*bool(rng.random() < .2)])
+    if k < .84: return str(rng.choice(['+##', '(###)', '###/', '(##)', '+'])) + '-'*bool(rng.random() < .3) + few(2, 6)
+    if k < .88: return str(rng.choice(['+', '-'])) + few(1, 5)
+    if k < .91: return f'({few(1, 5)})'
+    anywhere = lambda: str(rng.choice([*separators, *'.,-'])) if rng.random() < .3 else ''
+    return ''.join('#'+anywhere() for _ in range(n))
+
+def silent_mark(
+    s:Supply,
+    h:Hand,
+    rng:np.random.Generator,
+) -> list[Mark]:  # none where the font lacks it
+    "A sign that gives no character"
+    made = font_glyph(s.font(rng), silent[rng.integers(len(silent))], h, rng)
+    return [made] if made else []
+
+def marks_of(
+    text:str,  # by `sample_text`
+    s:Supply,
+    h:Hand,
+    rng:np.random.Generator,
+) -> list[Mark]:
+    "Each digit and separator: of MNIST's kind and by a pen, or of one font, some of them in print"
+    k, pick, again = rng.random(), iter(sample_digits(s, text.count('#'), rng)), str(rng.integers(10))
+    package = s.font(rng, 'printed' if k < .14 else 'written') if k < .3 else ''
+    same, out = .6*(rng.random() < .1), []
+    for c in text:
+        digit = again if rng.random() < same else str(rng.integers(10))
+        made = font_glyph(package, digit if c == '#' else c, h, rng, k < .14) if package else None
+        if not made and c == '#': i = next(pick); made = digit_glyph(s.x[i], int(s.y[i]), h, rng)
+        if not made and rng.random() < .3: made = font_glyph(s.font(rng), c, h, rng)
+        out += [made or sign_glyph(c, h, rng), *(silent_mark(s, h, rng) if rng.random() < .012 else [])]
+    return out
+
 def sample_marks(
     s:Supply,
     h:Hand,
     rng:np.random.Generator,
 ) -> list[Mark]:  # from left to right, at least one
-    "Up to nine digits, in some strings with separators, at some ends with what is none; one string of twenty has none, and may be empty"
+    "A number of up to nine digits, at some ends with what is none; one strip of twenty has none, and may be empty"
     n = 0 if rng.random() < .05 else 1 if rng.random() < .08 else int(rng.integers(2, 10))
-    signs, out = rng.random() < .35, []
-    for j,i in enumerate(sample_digits(s, n, rng)):
-        out.append(digit_glyph(s.x[i], int(s.y[i]), h, rng))
-        if signs and rng.random() < .3: out.append(sign_glyph(str(rng.choice([*'..,,-'])), h, rng))
+    out = marks_of(sample_text(n, rng), s, h, rng)
     for first in True, False:
-        more = [other_glyph(s.others[rng.integers(len(s.others))], h, rng) for _ in range(rng.integers(1, 4))] if rng.random() < .18 else []
+        if rng.random() > .2: continue
+        other = lambda: other_glyph(s.others[rng.integers(len(s.others))], h, rng)
+        more = silent_mark(s, h, rng) if rng.random() < .35 else [other() for _ in range(rng.integers(1, 4))]
         out = more+out if first else out+more
     out = out or [Mark(np.zeros((writing_height, int(rng.integers(8, 60))), np.float32), 0, 0)]
     for j,m in enumerate(out): m.top += h.rise*(j-len(out)/2)
@@ -222,10 +333,38 @@ def draw_rules(
     if kind < .12: lines = [*[(-5,y,w+5,y+tilt) for y in (top-near(), bottom+near()) if rng.random() < .8], *[(x,-5,x+tilt/2,h+5) for x in (left-near(), right+near()) if rng.random() < .6]]
     elif kind < .17: lines = [(left-rng.uniform(-5, 9), bottom+near()-2, right+rng.uniform(-5, 9), bottom+near()-2)]
     if rng.random() < .06: lines += [(x,-5,x+tilt/2,h+5) for x in np.arange(rng.uniform(0, 30), w, rng.uniform(18, 40))]
+    draw_lines(a, lines, int(rng.integers(1, 3)), dark)
+    if rng.random() < .2: draw_lines(a, cell_remains((h, w), box, rng), int(rng.integers(1, 3)), dark)
+
+def draw_lines(
+    a:np.ndarray,  # (h,w) ink 0..1; changed in place
+    lines:list,  # x0, y0, x1, y1 of each
+    wide:int,  # pixels
+    dark:float,  # 0..1
+):
+    "Straight lines"
     for x0,y0,x1,y1 in lines:
-        line = np.zeros((h,w), np.uint8)
-        cv2.line(line, (int(16*x0), int(16*y0)), (int(16*x1), int(16*y1)), 255, int(rng.integers(1, 3)), cv2.LINE_AA, 4)
+        line = np.zeros(a.shape, np.uint8)
+        cv2.line(line, (int(16*x0), int(16*y0)), (int(16*x1), int(16*y1)), 255, wide, cv2.LINE_AA, 4)
         np.maximum(a, dark/255*line.astype(np.float32), out=a)
+
+def cell_remains(
+    size:tuple[int,int],  # height, width of the strip
+    box:tuple[float,float,float,float],  # of the writing: left, top, right, bottom
+    rng:np.random.Generator,
+) -> list[tuple[float,...]]:  # lines
+    "What is left of a table's cell: pieces of its walls, ticks of a comb, a dotted line"
+    (h, w), (left, top, right, bottom), kind, u = size, box, rng.random(), rng.uniform
+    y = bottom+u(-2, 6)
+    if kind > .7: pitch = u(2.5, 7); return [(x, y, x+u(.1, .5)*pitch, y) for x in np.arange(0, w, pitch)]
+    if kind > .4:
+        tall, at = u(3, 12), np.arange(u(-5, 10), w, u(14, 34))
+        return [*((x, y-tall, x, y) for x in at), (-5, y, w+5, y+rng.normal(0, .5))]
+    upright = [(x, y0, x+rng.normal(0, .6), y0+u(.3, 1.2)*h) for x in (left-u(0, 7), right+u(0, 7))
+        if (y0 := u(-4, .6*h)) < .4*h]
+    flat = [(x0, v, x0+u(.2, 1)*w, v+rng.normal(0, .6)) for v in (top-u(0, 7), bottom+u(0, 7))
+        if (x0 := u(-5, w)) < .4*w]
+    return upright+flat
 
 def add_intrusion(
     a:np.ndarray,  # (h,w) ink 0..1; changed in place
@@ -313,7 +452,7 @@ def as_text(
 # %% ../nbs/29_train_pages.ipynb #7d11c2a7
 def string_net(
     width:int|None=None,  # of strips, pixels, a multiple of 4; None: any
-) -> keras.Model:  # (n,line_height,width,1) float32, 0..1 -> (n,width/2,14) logits, the first: nothing new
+) -> keras.Model:  # (n,line_height,width,1) float32, 0..1 -> (n,width/2,19) logits, the first: nothing new
     "A network that reads along a strip"
     x = image = keras.Input((line_height,width,1))
     brick = partial(conv_bn, momentum=.98)
@@ -339,10 +478,15 @@ def string_batches(
         out += [(w, order[i:i+n]) for i in range(0, len(a), n)]
     return [out[i] for i in rng.permutation(len(out))] if rng else out
 
+def has_bfloat16() -> bool:
+    "Can this processor calculate with 16 bits? Where it can't, that takes ten times as long"
+    path = Path('/proc/cpuinfo')
+    return path.exists() and any(f in path.read_text() for f in ('avx512_bf16', 'amx_bf16'))
+
 @contextmanager
 def mixed_precision():
-    "Layers made in here calculate with 16 bits where the backend is TensorFlow"
-    keras.config.set_dtype_policy('mixed_bfloat16' if keras.backend.backend() == 'tensorflow' else 'float32')
+    "Layers made in here calculate with 16 bits where the backend is TensorFlow and the processor can"
+    keras.config.set_dtype_policy('mixed_bfloat16' if keras.backend.backend() == 'tensorflow' and has_bfloat16() else 'float32')
     try: yield
     finally: keras.config.set_dtype_policy('float32')
 
@@ -355,6 +499,36 @@ def exact_share(
         for z,t in zip(np.asarray(net.predict_on_batch(strips[w][0][i][...,None]/np.float32(255))), strips[w][1][i])]
     return float(np.mean(right))
 
+# %% ../nbs/29_train_pages.ipynb #72f021ee
+def widen_alphabet(
+    kernel:np.ndarray,  # (1,1,c,2*(1+n)) of the last convolution; places of `old` in order
+    bias:np.ndarray,  # (2*(1+n),)
+    more:int,  # signs that are new
+) -> tuple[np.ndarray, np.ndarray]:  # the same for 1+n+more answers at each of the two places
+    "New signs, unlikely at first"
+    apart = lambda a: a.reshape(*a.shape[:-1], 2, -1)
+    pad = lambda a, value: np.pad(apart(a), [(0,0)]*a.ndim+[(0,more)], constant_values=value).reshape(*a.shape[:-1], -1)
+    return pad(kernel, 0), pad(bias, -4)
+
+def go_on_from(
+    net:keras.Model,  # by `string_net`; its weights are overwritten
+    start:keras.Model,  # by `keras_model`, of the same shape, perhaps with fewer signs
+    strips:np.ndarray,  # (n,line_height,w) uint8, some
+):
+    "Begin with what another network knows"
+    pairs = [(a, b) for a,b in zip(net.layers, start.layers) if a.variables]
+    norms = [b.input for _,b in pairs if isinstance(b, layers.BatchNormalization)]
+    flow = keras.Model(start.input, norms).predict(strips[...,None]/np.float32(255), batch_size=32, verbose=0)
+    flow = iter(flow)
+    for a,b in pairs:
+        w = b.get_weights()
+        if isinstance(b, layers.BatchNormalization):
+            x, scale = next(flow), w[0]/np.sqrt(w[3]+b.epsilon)
+            mean, variance = x.mean((0,1,2)), x.var((0,1,2))
+            w = [scale*np.sqrt(variance+a.epsilon), w[1]+scale*(mean-w[2]), mean, variance]
+        elif len(w) == 2: w = list(widen_alphabet(*w, (a.filters-b.filters)//2))
+        a.set_weights(w)
+
 # %% ../nbs/29_train_pages.ipynb #bfea10e1
 def fit_strings(
     recipe:Recipe,
@@ -363,6 +537,7 @@ def fit_strings(
     seed:int=1,  # of the weights and the order
     epochs:int=0,  # 0: as many as the recipe says
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
+    start:keras.Model|None=None,  # what it begins with; None: with random weights
 ) -> tuple[keras.Model, pd.DataFrame]:  # the network with its last weights; a row an epoch
     "Train by recipe"
     epochs, steps = epochs or recipe.epochs, len(string_batches(strips, recipe.batch))
@@ -370,6 +545,8 @@ def fit_strings(
     with mixed_precision(): model = string_net()
     model.compile(make_optimizer(recipe, steps, epochs), keras.losses.CTC())
     model.optimizer.build(model.trainable_variables)
+    widest = max(strips)
+    if start: go_on_from(model, start, strips[widest][0][:128])
     history, net = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame(), string_net()
     for epoch in range(len(history), epochs):
         row = dict(epoch=epoch+1, **string_epoch(model, strips, string_batches(strips, recipe.batch, np.random.default_rng([seed, epoch]))))
@@ -414,20 +591,24 @@ def train_strings(
     out:Path|str='',  # the results folder
     images:int=0,  # of the training part, the first so many; 0: all
     n:int=75_000,  # strips
+    limit:int=0,  # fonts of each kind; 0: all
+    start:str='',  # a network in plain arrays to go on from, such as 'strings', the shipped one; '': none
 ) -> dict:  # the row of runs.csv
     "Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's images as strings of one digit"
     recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = checkpoint_path(run, recipe)
-    (x, y), held = data['train'], sample_strips(make_supply(data['validation'][0], data['validation'][1], seed), max(20, n//40), seed)
-    strips = sample_strips(make_supply(x, y, seed), n, seed)
-    with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint)
+    supply = {p: make_supply(*data[p], seed, p, limit) for p in ('train', 'validation')}
+    strips, held = sample_strips(supply['train'], n, seed), sample_strips(supply['validation'], max(20, n//40), seed)
+    known = keras_model(start) if start else None
+    with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint, known)
     write_atomic(trained_path(run), net.save)
     fixed = string_net(32)
     row = dict(run=run, recipe='strings', model='strings', epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(), macs=macs(fixed), bytes=4*net.count_params(),
         ms_per_image=milliseconds(lambda: fixed.predict_on_batch(np.zeros((1,line_height,32,1), np.float32))), **about,
-        note=f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits; accuracies are of strings of one digit')
+        note=f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits and unseen fonts; accuracies are of strings of one digit'
+            + (f'; went on from {start}, SHA-256 {card(start)["sha256"][:16]}' if start else ''))
     row = record(row, lambda x: single_digit_probabilities(with_softmax(net).predict_on_batch, x), data, history, out)
     checkpoint.unlink()
     return row
@@ -441,9 +622,10 @@ def ship_strings(
     "Put the trained network into a file, with a card"
     data, folder = parts(), Path(folder or weights_dir())
     row = run_row(run, out)
-    file, (x, y) = to_litert(with_softmax(load_trained(run)), 'float16'), data['test']
+    net, (x, y) = with_softmax(load_trained(run)), data['test']
+    file = to_litert(net, 'float16')
     right = int((single_digit_probabilities(Runtime(file).ask, x).argmax(1) == y).sum())
     about = dict(make_card(row, file, 'float16', right, len(y)), name='strings', reads='strips', alphabet=alphabet, height=line_height, writing=writing_height,
-        note=row['note'], retrain='hdr run --only 29_train_pages -p again=True')
-    write_weights(folder, file, about)
+        note=row['note'], trained_on=f"{row['train_images']} images of MNIST's training part, open fonts, digits drawn by code; no other data", retrain='hdr run --only 29_train_pages -p again=True')
+    write_weights(folder, file, about, net)
     return about

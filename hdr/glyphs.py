@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .data import cache_dir, write_atomic
 
 # %% ../nbs/18_glyphs.ipynb #2a031d01
-class FontError(OSError): "A font that can't be had, or is not the one in the list; the message says what to do"
+class FontError(OSError): "A font that can't be had, or is not the listed one; the message says what to do"
 
 @lru_cache(None)
 def font_table() -> list[dict]:  # package, version, licence, kind, superfamily, part, subset, sha256
@@ -28,7 +28,8 @@ def pack_font(
     version:str,
 ) -> dict[str, bytes]:  # alphabet -> WOFF2
     "The files of one font out of its npm package, by the npm client"
-    if not (npm := shutil.which('npm')): raise FontError('fonts come by the npm client, which is not installed')
+    npm = shutil.which('npm')
+    if not npm: raise FontError('fonts come by the npm client, which is not installed')
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([npm, 'pack', f'@fontsource/{package}@{version}'], cwd=folder,
             capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
@@ -145,7 +146,8 @@ def skeleton_2(u, chance):
 
 def skeleton_3(u, chance):
     if chance(.35): return [([[.08, .03], [.5, .02], [.88, .02]], False),
-        ([[.88, .02], [u(.3, .5), .4]], False), ([[.4, .4], [.75, .42], [.95, .68], [.7, .97], [.3, 1.], [.02, u(.75, .95)]], True)]
+        ([[.88, .02], [u(.3, .5), .4]], False),
+        ([[.4, .4], [.75, .42], [.95, .68], [.7, .97], [.3, 1.], [.02, u(.75, .95)]], True)]
     waist = [[.6, .43], [u(.25, .55), .46], [.6, .5]]
     if chance(.25): waist = [[.55, .45], [.3, .4], [.35, .5], [.6, .5]]
     return [([[.05, u(.1, .3)], [.35, 0], [.75, .05], [.85, .25], *waist,

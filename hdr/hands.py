@@ -10,7 +10,7 @@ __all__ = ['photo_packages', 'photo_names', 'sample_kinds', 'other_hand', 'fetch
 import hashlib, shutil, string, subprocess, tempfile
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import util
+from importlib import resources, util
 from pathlib import Path
 import cv2, numpy as np
 from .data import cache_dir, write_atomic
@@ -320,7 +320,7 @@ pen_signs = dict(  # name -> its strokes
     tick=lambda r: [([[0, .6], [.3, 1], [u_(r, 1, 1.6), 0]], False)],
     cross=lambda r: [([[0, 0], [1, 1]], False), ([[1, 0], [0, 1]], False)],
     tally=lambda r: [([[x, u_(r, -.05, .05)], [x, 1+u_(r, -.05, .05)]], False)
-        for x in np.linspace(0, 1.2, int(r.integers(2, 6)))] + [([[-.2, .8], [1.4, .2]], False)]*bool(r.random() < .4),
+        for x in np.linspace(0, 1.2, int(r.integers(2, 6)))] + [([[-.2, .8], [1.4, .2]], False)]*(r.random() < .4),
     corner=lambda r: [([[0, 1], [0, 0], [1.2, 0]], False)],
     corner_below=lambda r: [([[0, 0], [0, 1], [1.2, 1]], False)],
     corner_right=lambda r: [([[1, 0], [1, 1], [-.2, 1]], False)],
@@ -554,8 +554,10 @@ def make_samples(
     rng, sample, out = np.random.default_rng([seed, *map(ord, kind)]), sample_kinds[kind][0], []
     while len(out) < n:
         a, d, printed = sample(source, rng)
-        if a is not None and a.max() >= 90 and not (d == 10 and is_upright_bar(a)): out.append((a, d, printed))
-    return tuple(np.stack(c) for c in zip(*out)) if out else (np.zeros((0,28,28), np.uint8), *np.zeros((2,0), int))
+        if a is None or a.max() < 90 or (d == 10 and is_upright_bar(a)): continue
+        out.append((a, d, printed))
+    none = np.zeros((0,28,28), np.uint8), *np.zeros((2,0), int)
+    return tuple(np.stack(c) for c in zip(*out)) or none
 
 # %% ../nbs/19_hands.ipynb #9d3cba99
 def cached_samples(
@@ -565,7 +567,7 @@ def cached_samples(
     seed:int=0,
 ) -> tuple:
     "The same, kept in the cache as long as neither this code, nor the fonts, nor the digits change"
-    code = b''.join(Path(f'{__file__}/../{f}').resolve().read_bytes() for f in ('hands.py', 'glyphs.py', 'fonts.csv'))
+    code = b''.join((resources.files('hdr')/f).read_bytes() for f in ('hands.py', 'glyphs.py', 'fonts.csv'))
     about = [code, kind.encode(), source.x.tobytes(), str((n, source.part, source.limit, seed)).encode()]
     path = cache_dir()/'samples'/f'{kind}-{hashlib.sha256(b"".join(about)).hexdigest()[:16]}.npz'
     path.parent.mkdir(exist_ok=True)

@@ -94,8 +94,9 @@ def other_things(
     alike = lambda p: 'beta' in p.name or 'theta' in p.name
     greek = [p for p in files if 'greek' in p.name]
     objects = [p for p in files if p.name.startswith('object')]
-    return {'Greek letters': [p for p in greek if not alike(p)], 'Greek letters like digits': [p for p in greek if alike(p)],
-        'objects': objects, 'rows of letters, print': [p for p in files if p not in greek + objects]}
+    return {'Greek letters': [p for p in greek if not alike(p)],
+        'Greek letters like digits': [p for p in greek if alike(p)], 'objects': objects,
+        'rows of letters, print': [p for p in files if p not in greek + objects]}
 
 # %% ../nbs/16_people.ipynb #380759f2
 def font_pictures(
@@ -128,7 +129,8 @@ def unseen_fonts(
     def sign(rng):
         kind = 'written' if rng.random() < .5 else 'printed'
         package, c = some[kind][rng.integers(len(some[kind]))], number_signs[rng.integers(len(number_signs))]
-        return from_font(package, c, rng, like_print=kind == 'printed') if c in characters(package) else None, 10
+        if c not in characters(package): return None, 10
+        return from_font(package, c, rng, like_print=kind == 'printed'), 10
     sets = {f'unseen fonts, {k}': font_pictures(n, digit(k)) for k in some}
     return sets | {'signs of unseen fonts': (font_pictures(n, sign)[0], None)}
 

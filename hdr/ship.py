@@ -79,10 +79,11 @@ def litert_constants(
     steps, made = run._get_ops_details(), set()
     halves = {s['outputs'][0]: s['inputs'][0] for s in steps if s['op_name'] == 'DEQUANTIZE'}
     for s in steps: made |= set(s['outputs'])
-    constant = lambda i: i in halves or i not in made
+    constant = lambda i: i >= 0 and (i in halves or i not in made)  # below 0: there is none
     value = lambda i: run.get_tensor(halves.get(i, i)).astype(np.float32)
     wanted = {'CONV_2D', 'FULLY_CONNECTED', 'MUL', 'ADD'}
-    return [(s['op_name'], [value(i) for i in s['inputs'][1:] if constant(i)]) for s in steps if s['op_name'] in wanted]
+    constants = lambda s: [value(i) for i in s['inputs'][1:] if constant(i)]
+    return [(s['op_name'], constants(s)) for s in steps if s['op_name'] in wanted]
 
 def plain_arrays(
     net:keras.Model,  # the network; its own weights are not looked at
@@ -93,13 +94,15 @@ def plain_arrays(
     for layer in net.layers:
         own = lambda name: next(v.path for v in layer.variables if v.name == name)
         if isinstance(layer, (layers.Conv2D, layers.Dense)):
-            (kind, (kernel, bias)), steps = steps[0], steps[1:]
+            (kind, (kernel, *more)), *steps = steps
+            bias = more[0] if more else np.zeros(len(kernel), np.float32)
             out[own('kernel')] = kernel.T if kind == 'FULLY_CONNECTED' else kernel.transpose(1,2,3,0)
             if layer.use_bias: out[own('bias')] = bias
         elif isinstance(layer, layers.BatchNormalization):
             gamma, beta, one = np.ones_like(bias), bias, np.float32(1-layer.epsilon)
             if steps and steps[0][0] == 'MUL': (_, [gamma]), (_, [beta]), *steps = steps
-            out |= {own('gamma'): gamma, own('beta'): beta, own('moving_mean'): 0*beta, own('moving_variance'): 0*beta+one}
+            out |= {own('gamma'): gamma, own('beta'): beta}
+            out |= {own('moving_mean'): 0*beta, own('moving_variance'): 0*beta+one}
     return {**{k: v.astype(np.float16) for k,v in out.items()}, 'config': np.array(net.to_json())}
 
 # %% ../nbs/05_ship.ipynb #fc32ebff
@@ -118,7 +121,8 @@ def write_weights(
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
     folder.mkdir(exist_ok=True)
-    if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **plain_arrays(net, data)))
+    arrays = plain_arrays(net, data) if net else {}
+    if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
     write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))
 

@@ -37,7 +37,7 @@ def reader() -> keras.Model:
     answers = layers.Dense(11, activation='softmax')(x), layers.Dense(1, activation='sigmoid')(x)
     return keras.Model(image, layers.concatenate(answers), name='reader')
 
-recipes['reader'] = Recipe('reader', epochs=11, learning_rate=6e-3, options=dict(weight_decay=.02),
+recipes['reader'] = Recipe('reader', epochs=7, learning_rate=6e-3, options=dict(weight_decay=.02),
     schedule='one_cycle', augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
 
 # %% ../nbs/15_train_digits.ipynb #7009c535
@@ -101,10 +101,10 @@ def by_kind(
         p, known = said[kind], printed >= 0
         sure, right = p[:,:10].max(1) >= threshold, p[:,:10].argmax(1) == y
         digit = y[0] < 10
-        told = float(((p[known,11] > .5) == printed[known]).mean()) if p.shape[1] > 11 and known.any() else np.nan
-        rows.append(dict(kind=kind, n=len(y), right=right.mean() if digit else np.nan,
-            rejected=(~sure).mean() if digit else np.nan, taken=np.nan if digit else sure.mean(), print_told=told))
-    return pd.DataFrame(rows)
+        row = dict(right=right.mean(), rejected=(~sure).mean()) if digit else dict(taken=sure.mean())
+        if p.shape[1] > 11 and known.any(): row['print_told'] = ((p[known,11] > .5) == printed[known]).mean()
+        rows.append(dict(kind=kind, n=len(y), **row))
+    return pd.DataFrame(rows, columns=['kind', 'n', 'right', 'rejected', 'taken', 'print_told'])
 
 # %% ../nbs/15_train_digits.ipynb #7b226f14
 def best_temperature(
@@ -141,8 +141,8 @@ def ship_reader(
     all_x, all_y = (np.concatenate(c) for c in zip(*digits))
     about = dict(make_card(row, files[kind], kind, right, len(y_test)), threshold=0.,
         temperature=best_temperature(file.predict_proba(all_x), all_y),
-        trained_on=f"{row['train_images']} images of MNIST's training part, open fonts (hdr/fonts.csv), digits and signs "
-            'drawn by code, pieces of photographs; no other data',
+        trained_on=f"{row['train_images']} images of MNIST's training part, open fonts (hdr/fonts.csv), digits "
+            'and signs drawn by code, pieces of photographs; no other data',
         retrain='hdr run --only 15_train_digits -p again=True')
     write_weights(folder, files[kind], about, net)
     about['threshold'] = threshold_for(confidences(Recognizer('reader', folder=folder), x))
@@ -174,7 +174,9 @@ def ablate_samples(
         net, _ = fit(recipe, prepare(data, shown), 100, epochs)
         said = {k: net.predict(normalize(a), batch_size=500, verbose=0) for k,(a, *_) in held.items()}
         t = by_kind(said, held)
-        mnist, _ = score(net.predict(normalize(data['validation'][0]), verbose=0)[:,:10], data['validation'][1])
-        add_row(path, dict(without=kind or 'nothing', epochs=epochs, mnist=mnist, digits=t.right.mean(), taken=t.taken.mean(),
-            **({'this kind': float(t.set_index('kind')[['right', 'taken']].loc[kind].sum())} if kind else {'this kind': ''})))
+        x, y = data['validation']
+        mnist, _ = score(net.predict(normalize(x), verbose=0)[:,:10], y)
+        this = t.set_index('kind')[['right', 'taken']].loc[kind].sum() if kind else ''
+        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'mnist': mnist, 'digits': t.right.mean(),
+            'taken': t.taken.mean(), 'this kind': this})
     return pd.read_csv(path)

@@ -78,9 +78,9 @@ def fonts(
     limit:int=0,  # at most so many of each kind; 0: all
 ) -> list[str]:  # packages
     "Fonts of one part of the list"
-    of = lambda k: [r['package'] for r in font_table()
-        if (r['part'], r['kind'], r['subset']) == (part, k, subset)][:limit or None]
-    return [p for k in ('written', 'printed') if kind in ('', k) for p in of(k)]
+    of = lambda k, s: [r['package'] for r in font_table() if (r['part'], r['kind'], r['subset']) == (part, k, s)]
+    some = {k: of(k, 'latin')[:limit or None] for k in ('written', 'printed') if kind in ('', k)}
+    return [p for k,names in some.items() for p in names if p in of(k, subset)]
 
 # %% ../nbs/18_glyphs.ipynb #cea7954e
 @lru_cache(None)
@@ -173,7 +173,7 @@ def skeleton_5(u, chance):
 def skeleton_6(u, chance):
     start = [[u(.6, .95), u(0, .12)]] if chance(.6) else [[.9, .2], [.75, .02]]
     loop = [[.35, .2], [.1, .55], [.15, .9], [.5, 1.], [.9, .85], [.85, .6], [.5, u(.45, .58)]]
-    ends = [], [[.15, .72]], [[.15, .72]], [[.2, .62], [.3, .85], [.5, .8]]  # open, closed, curled
+    ends:list[list] = [[], [[.15, .72]], [[.15, .72]], [[.2, .62], [.3, .85], [.5, .8]]]  # open, closed, curled
     return [([*start, *loop, *ends[int(u(0, 4))]], True)]
 
 def skeleton_7(u, chance):

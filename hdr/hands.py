@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources, util
 from pathlib import Path
+from typing import Callable
 import cv2, numpy as np
 from .data import cache_dir, write_atomic
 from .image import shrink
@@ -281,7 +282,7 @@ def as_bitmap(
 
 def stretched(
     a:np.ndarray,  # (h,w) float32
-    rng:np.random.Generator=None,  # not used
+    rng:np.random.Generator|None=None,  # not used
 ) -> np.ndarray:  # (28,28) uint8
     "As programs do that fill a square and forget the proportions"
     return centred(cv2.resize(crop(a), (20,20), interpolation=cv2.INTER_AREA).clip(0, 1))
@@ -307,7 +308,7 @@ def is_upright_bar(
 # %% ../nbs/19_hands.ipynb #ad8613b2
 u_ = lambda rng, *p: float(rng.uniform(*p))  # a number between
 
-pen_signs = dict(  # name -> its strokes
+pen_signs:dict[str, Callable] = dict(  # name -> its strokes
     dot=lambda r: [([[.5, .5], [.5+u_(r, -.1, .1), .5+u_(r, -.1, .1)]], False)],
     comma=lambda r: [([[.6, .3], [.62, .5], [.5, .7], [.3, .85]], bool(r.random() < .6))],
     dash=lambda r: [([[0, .5+u_(r, -.1, .1)], [1, .5+u_(r, -.1, .1)]], False)],
@@ -346,7 +347,7 @@ def paper_alone(
 ) -> np.ndarray:  # (28,28) uint8
     "Empty paper as the network is shown it: grain, light, stains, some line"
     h, w = (int(v) for v in rng.integers(30, 100, 2))
-    noise = lambda k: rng.normal(0, 1, k).astype(np.float32)
+    noise = lambda k: np.asarray(rng.normal(0, 1, k), np.float32)
     spread = lambda k: cv2.resize(noise(k), (w,h), interpolation=cv2.INTER_CUBIC)
     grey = rng.uniform(140, 245) + rng.uniform(0, 30)*spread((4,4))
     grey = grey + rng.uniform(0, 16)*spread((h//3+1,w//3+1))
@@ -457,7 +458,8 @@ def font_digit(kind):
     "The kind of sample that fonts give"
     def sample(s, rng):
         (name, like_print, says), d = printed_or_written(s, rng, kind), int(rng.integers(10))
-        return in_form(from_font(name, str(d), rng, like_print=like_print), rng), d, says
+        a = from_font(name, str(d), rng, like_print=like_print)
+        return None if a is None else in_form(a, rng), d, says
     return sample
 
 def skeleton_digit(s, rng):
@@ -551,7 +553,8 @@ def make_samples(
     seed:int=0,
 ) -> tuple:  # (n,28,28) uint8; (n,) digits, 10: none; (n,) print 1, handwriting 0, neither -1
     "Samples of one kind; what is too faint, and upright bars that would be called none, are made again"
-    rng, sample, out = np.random.default_rng([seed, *map(ord, kind)]), sample_kinds[kind][0], []
+    rng, sample = np.random.default_rng([seed, *map(ord, kind)]), sample_kinds[kind][0]
+    out:list[tuple] = []
     while len(out) < n:
         a, d, printed = sample(source, rng)
         if a is None or a.max() < 90 or (d == 10 and is_upright_bar(a)): continue

@@ -105,7 +105,7 @@ def font_pictures(
     seed:int=0,
 ) -> tuple[list, np.ndarray]:  # (h,w) uint8 each, dark ink on grey paper; labels
     "Characters of fonts on paper, as a picture has them"
-    rng, made = np.random.default_rng(seed), []
+    rng, made = np.random.default_rng(seed), list[tuple]()
     while len(made) < n:
         a, digit = make(rng)
         if a is None or a.max() < .5: continue

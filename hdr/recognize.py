@@ -139,7 +139,7 @@ class Recognizer:
             for k,(i, o) in enumerate(again):
                 if new[k,:10].max() <= trust[i]: continue
                 found[i], p[i], trust[i] = o, new[k], new[k,:10].max()
-                if printed is not None: printed[i] = print_again[k]
+                if printed is not None and print_again is not None: printed[i] = print_again[k]
         if printed is not None: found = [replace(l, printed=float(q)) for l,q in zip(found, printed)]
         return found, p
 

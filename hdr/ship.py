@@ -100,7 +100,8 @@ def plain_arrays(
             if layer.use_bias: out[own('bias')] = bias
         elif isinstance(layer, layers.BatchNormalization):
             gamma, beta, one = np.ones_like(bias), bias, np.float32(1-layer.epsilon)
-            if steps and steps[0][0] == 'MUL': (_, [gamma]), (_, [beta]), *steps = steps
+            if steps and steps[0][0] == 'MUL': (_, [gamma]), *steps = steps
+            if steps and steps[0][0] == 'ADD': (_, [beta]), *steps = steps
             out |= {own('gamma'): gamma, own('beta'): beta}
             out |= {own('moving_mean'): 0*beta, own('moving_variance'): 0*beta+one}
     return {**{k: v.astype(np.float16) for k,v in out.items()}, 'config': np.array(net.to_json())}
@@ -121,7 +122,7 @@ def write_weights(
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
     folder.mkdir(exist_ok=True)
-    arrays = plain_arrays(net, data) if net else {}
+    arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
     if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
     write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))

@@ -102,9 +102,9 @@ def font_glyph(
     steady:bool=False,  # as print has it
 ) -> Mark|None:  # None where the font lacks it
     "A digit or sign of a font, as high as the font has it; one that is not in the alphabet says nothing"
-    found = glyph(package, char) if char in characters(package) else None
-    if found is None: return None
-    (a, above), f = found, h.tall/len(glyph(package, '8')[0])
+    found, eight = glyph(package, char) if char in characters(package) else None, glyph(package, '8')
+    if found is None or eight is None: return None
+    (a, above), f = found, h.tall/len(eight[0])
     if not steady: f *= float(np.exp(rng.normal(0, h.vary/2)))
     size = tuple(max(1, round(k*f)) for k in a.shape[::-1])
     if max(size) > 3*h.tall: return None
@@ -340,7 +340,7 @@ def cell_remains(
     size:tuple[int,int],  # height, width of the strip
     box:tuple[float,float,float,float],  # of the writing: left, top, right, bottom
     rng:np.random.Generator,
-) -> list[tuple[float,...]]:  # lines
+) -> list:  # x0, y0, x1, y1 of each line
     "What is left of a table's cell: pieces of its walls, ticks of a comb, a dotted line"
     (h, w), (left, top, right, bottom), kind, u = size, box, rng.random(), rng.uniform
     y = bottom+u(-2, 6)

@@ -87,7 +87,8 @@ def held_samples(
     part:str='validation',  # or 'test'
 ) -> dict:  # kind -> (x, y, printed)
     "Samples of every kind, of digits, fonts and photographs that training has not seen"
-    source = Source(*parts()[part], part, limit)
+    x, y = parts()[part]
+    source = Source(x, y, part, limit)
     return {k: cached_samples(k, n, source, seed=1) for k in sample_kinds}
 
 def by_kind(

@@ -41,6 +41,12 @@ def string_net(
 
 recipes['strings'] = Recipe('strings', epochs=6, batch=64, learning_rate=3e-3, options=dict(weight_decay=.02, global_clipnorm=5.), schedule='one_cycle')
 
+def with_softmax(
+    net:keras.Model,  # by `string_net`
+) -> keras.Model:  # the same, with probabilities in place of logits
+    "As it is shipped"
+    return keras.Model(net.input, layers.Softmax()(net.output))
+
 # %% ../nbs/29_train_pages.ipynb #6e85cbb0
 def string_batches(
     strips:dict,  # by `sample_strips`
@@ -153,12 +159,6 @@ def single_digit_probabilities(
     a = np.pad(x, ((0,0),(2,2),(2,2)))[...,None]/np.float32(255)
     p = np.concatenate([np.asarray(ask(a[i:i+batch])) for i in range(0, len(a), batch)])[:,:,1:11].max(1)+1e-6
     return p/p.sum(1, keepdims=True)
-
-def with_softmax(
-    net:keras.Model,  # by `string_net`
-) -> keras.Model:  # the same, with probabilities in place of logits
-    "As it is shipped"
-    return keras.Model(net.input, layers.Softmax()(net.output))
 
 # %% ../nbs/29_train_pages.ipynb #4f8d92f6
 def train_strings(

@@ -165,8 +165,8 @@ def make_supply(
     how = dict(rotation=8, zoom=.12, shear=6, elastic=.5)
     bent = [augment(x[i:i+2000,...,None]/np.float32(255), draw, **how) for i in range(0, len(x), 2000)]
     x = np.concatenate([np.round(255*np.asarray(b)[...,0]).clip(0, 255).astype(np.uint8) for b in bent])
-    seen = x.max((1,2)) > 128
-    return Supply(x[seen], y[seen], np.concatenate(others), part, limit)
+    seen, others = x.max((1,2)) > 128, np.concatenate(others)
+    return Supply(x[seen], y[seen], others[others.max((1,2)) > 128], part, limit)
 
 def sample_digits(
     s:Supply,

@@ -72,10 +72,13 @@ def augment(
     seed, n = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed, ops.shape(x)[0]
     if rough:
         first = ops.cast(rough*ops.cast(n, 'float32'), 'int32')
-        return ops.concatenate([roughen(x[:first], seed), augment(x[first:], seed, shift, rotation, zoom, shear, elastic)], 0)
+        rougher = roughen(x[:first], seed)
+        smoother = augment(x[first:], seed, shift, rotation, zoom, shear, elastic)
+        return ops.concatenate([rougher, smoother], 0)
     u = keras.random.uniform((n,6), -1, 1, seed=seed)
     grid = (np.mgrid[:28,:28].transpose(1,2,0).reshape(1,784,2) - 13.5).astype(np.float32)
-    look = ops.matmul(grid, ops.transpose(affine(rotation*u[:,0], 1 + zoom*u[:,1:3], shear*u[:,3]), (0,2,1)))
+    turn = affine(rotation*u[:,0], 1 + zoom*u[:,1:3], shear*u[:,3])
+    look = ops.matmul(grid, ops.transpose(turn, (0,2,1)))
     look = ops.reshape(look + shift*u[:,None,4:6] + 13.5, (-1,28,28,2))
     if elastic: look = look + elastic*smooth_field(n, seed)
     return bilinear(x, look[...,0], look[...,1])
@@ -156,8 +159,9 @@ def steepen(
     "Towards black and white alone, by a steep curve about some level"
     from keras import ops
     level, steep = draw_uniform(x, seed, .25, .65), draw_uniform(x, seed, 4, 20)
-    s = lambda v: ops.sigmoid(steep*(v-level))
-    return x + choose(x, seed, chance)*((s(x)-s(0*x))/(s(0*x+1)-s(0*x)) - x)
+    def curve(v): return ops.sigmoid(steep*(v-level))
+    low, high = curve(0*x), curve(0*x+1)
+    return x + choose(x, seed, chance)*((curve(x)-low)/(high-low) - x)
 
 # %% ../nbs/06_augment.ipynb #ddcf61d4
 def refilter(
@@ -180,7 +184,8 @@ def relight(
     "Grey ink on grey, uneven paper"
     from keras import ops
     floor = draw_uniform(x, seed, 0, .6)*draw_uniform(x, seed)
-    y = floor + (1-floor)*draw_uniform(x, seed, .3, 1)*x + draw_uniform(x, seed, 0, .12)*smooth_field(ops.shape(x)[0], seed)[...,:1]
+    y = floor + (1-floor)*draw_uniform(x, seed, .3, 1)*x
+    y = y + draw_uniform(x, seed, 0, .12)*smooth_field(ops.shape(x)[0], seed)[...,:1]
     return ops.clip(x + choose(x, seed, chance)*(y-x), 0, 1)
 
 def add_noise(
@@ -200,11 +205,12 @@ def add_neighbours(
     seed,  # keras.random.SeedGenerator
     chance:float=.15,  # share of the images
 ):  # (n,28,28,1) float32, 0..1
-    "A stroke of the next digit at the left or right edge: another image of the batch, 16 pixels aside"
+    "A stroke of the next digit at one edge: another image of the batch, 16 pixels aside"
     from keras import ops
     other = ops.roll(x, 1, 0)
     none = ops.zeros_like(other[:,:,:16])
-    left, right = ops.concatenate([other[:,:,16:], none], 2), ops.concatenate([none, other[:,:,:-16]], 2)
+    left = ops.concatenate([other[:,:,16:], none], 2)
+    right = ops.concatenate([none, other[:,:,:-16]], 2)
     beside = ops.where(draw_uniform(x, seed) < .5, left, right)
     return ops.maximum(x, choose(x, seed, chance)*beside)
 
@@ -218,7 +224,8 @@ def add_line(
     rows, columns = (np.mgrid[:28,:28,:1] - 13.5).astype(np.float32)[:2]
     angle = draw_uniform(x, seed, 0, np.pi)
     away = ops.abs(columns*ops.cos(angle) + rows*ops.sin(angle) - draw_uniform(x, seed, -13, 13))
-    return ops.maximum(x, ops.clip(draw_uniform(x, seed, .8, 1.7) - away, 0, 1)*draw_uniform(x, seed, .3, 1)*choose(x, seed, chance))
+    line = ops.clip(draw_uniform(x, seed, .8, 1.7) - away, 0, 1)*draw_uniform(x, seed, .3, 1)
+    return ops.maximum(x, line*choose(x, seed, chance))
 
 def erase(
     x,  # (n,28,28,1) float32, 0..1
@@ -228,9 +235,14 @@ def erase(
     "A grey or empty patch of up to 10x10 pixels (Zhong et al. 2017, arXiv:1708.04896)"
     from keras import ops
     rows, columns = np.mgrid[:28,:28,:1].astype(np.float32)[:2]
-    half = draw_uniform(x, seed, 1, 5), draw_uniform(x, seed, 1, 5)*choose(x, seed, chance)
-    patch = (ops.abs(rows - draw_uniform(x, seed, 0, 28)) < half[0]) & (ops.abs(columns - draw_uniform(x, seed, 0, 28)) < half[1])
+    height, width = draw_uniform(x, seed, 1, 5), draw_uniform(x, seed, 1, 5)*choose(x, seed, chance)
+    inside = ops.abs(rows - draw_uniform(x, seed, 0, 28)) < height
+    patch = inside & (ops.abs(columns - draw_uniform(x, seed, 0, 28)) < width)
     return ops.where(patch, draw_uniform(x, seed)*choose(x, seed, .5), x)
+
+# %% ../nbs/06_augment.ipynb #ddffdc1b
+rough_changes = (change_pen, add_neighbours, add_line, coarsen, blur,
+    steepen, refilter, relight, add_noise, erase)  # in this order
 
 # %% ../nbs/06_augment.ipynb #0518df87
 def roughen(
@@ -241,6 +253,7 @@ def roughen(
     from keras import ops
     x = augment(x, seed, shift=2, rotation=14, zoom=.18, shear=14, elastic=.7)
     half = ops.shape(x)[0]//2
-    x = ops.concatenate([x[:half], augment(x[half:], seed, shift=4, rotation=18, zoom=.35, shear=14)], 0)
-    for change in change_pen, add_neighbours, add_line, coarsen, blur, steepen, refilter, relight, add_noise, erase: x = change(x, seed)
+    further = augment(x[half:], seed, shift=4, rotation=18, zoom=.35, shear=14)
+    x = ops.concatenate([x[:half], further], 0)
+    for change in rough_changes: x = change(x, seed)
     return x

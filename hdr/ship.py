@@ -12,11 +12,10 @@ import hashlib, json
 import keras
 from keras import layers
 import numpy as np
-import pandas as pd
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from .data import parts, results_dir, write_atomic
+from .data import normalize, parts, read_table, results_dir, write_atomic
 from .train import load_trained, recipes, score
 from .results import wilson
 from .networks import Runtime, weights_dir
@@ -32,9 +31,12 @@ def to_litert(
 ) -> bytes:  # a LiteRT model: float32 images in, float32 probabilities out
     "Convert a network (needs TensorFlow as Keras' backend)"
     import tempfile, tensorflow as tf
+    if kind not in kinds: raise ValueError(f'{kind!r}: one of {", ".join(kinds)} is wanted')
     how:dict[str, Any] = {} if kind == 'float32' else dict(optimizations=[tf.lite.Optimize.DEFAULT])
     if kind == 'float16': how['target_spec'] = dict(supported_types=[tf.float16])
-    if kind == 'int8': how['representative_dataset'] = lambda images=np.asarray(sample): ([image[None]] for image in images)
+    if kind == 'int8':
+        images = np.asarray(sample)
+        how['representative_dataset'] = lambda: ([image[None]] for image in images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'net.tflite'
         net.export(path, format='litert', verbose=False, **how)
@@ -50,8 +52,9 @@ def smallest(
     "The smallest file that answers like the first, with a loss at most 1% above"
     said = {k: Runtime(data).predict_proba(x) for k,data in files.items()}
     first = next(iter(said.values()))
-    like = lambda p: (p.argmax(1) != first.argmax(1)).sum() <= differ and score(p, y)[1] <= 1.01*score(first, y)[1]
-    return [k for k,p in said.items() if like(p)][-1]
+    most = 1.01*score(first, y)[1]
+    def alike(p): return (p.argmax(1) != first.argmax(1)).sum() <= differ and score(p, y)[1] <= most
+    return [k for k,p in said.items() if alike(p)][-1]
 
 # %% ../nbs/05_ship.ipynb #73e2a8fd
 def make_card(
@@ -62,11 +65,13 @@ def make_card(
     images:int,  # test images
 ) -> dict:
     "What a user should know about a file"
-    low, high = wilson(right, images)
-    return dict(name=row['recipe'], recipe=asdict(recipes[row['recipe']]), seed=int(row['seed']), trained_on=f"MNIST, {row['train_images']} images, split seed {row['split_seed']}",
-        test_accuracy=right/images, interval=[round(float(low), 5), round(float(high), 5)], validation_accuracy=float(row['validation_accuracy']),
-        parameters=int(row['parameters']), macs=int(row['macs']), kind=kind, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
-        retrain=f"hdr train --model {row['recipe']} --seed {row['seed']}", git_revision=row['git_revision'], data_sha256=row['data_sha256'], licence='Apache-2.0')
+    name, interval = row['recipe'], [round(float(share), 5) for share in wilson(right, images)]
+    trained_on = f"MNIST, {row['train_images']} images, split seed {row['split_seed']}"
+    return dict(name=name, recipe=asdict(recipes[name]), seed=int(row['seed']), trained_on=trained_on,
+        test_accuracy=right/images, interval=interval, validation_accuracy=float(row['validation_accuracy']),
+        parameters=int(row['parameters']), macs=int(row['macs']), kind=kind, bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(), retrain=f"hdr train --model {name} --seed {row['seed']}",
+        git_revision=row['git_revision'], data_sha256=row['data_sha256'], licence='Apache-2.0')
 
 # %% ../nbs/05_ship.ipynb #ffde2840
 def litert_constants(
@@ -113,8 +118,11 @@ def run_row(
     run:str,  # such as 'base-s1'
     out:Path|str='',  # the results folder
 ) -> dict:  # its row of runs.csv
-    "What was recorded of a run"
-    return pd.read_csv(results_dir(out)/'runs.csv', keep_default_na=False).set_index('run', drop=False).loc[run].to_dict()
+    "What was recorded of a run; one that was not is a `KeyError` that says so"
+    path = results_dir(out)/'runs.csv'
+    runs = read_table(path, keep_default_na=False).set_index('run', drop=False)
+    if run not in runs.index: raise KeyError(f'{path}: no run {run!r}; `hdr train` makes it')
+    return runs.loc[run].to_dict()
 
 def write_weights(
     folder:Path,  # where weights go
@@ -123,11 +131,12 @@ def write_weights(
     net:keras.Model|None=None,  # the same network; its plain arrays are written as well
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
     arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
     if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
-    write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
-    write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(json.dumps(about, indent=1) + '\n'))
+    text = json.dumps(about, indent=1) + '\n'
+    write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(text, encoding='utf-8'))
 
 # %% ../nbs/05_ship.ipynb #90294296
 def ship(
@@ -138,10 +147,9 @@ def ship(
     "Put the trained network of a recorded run into a file, with its card"
     run, data, folder = f'{recipe}-s1', parts(), Path(folder or weights_dir())
     net, row = load_trained(run), run_row(run, out)
-    sample = (data['train'][0][:500,...,None]/255).astype(np.float32)
-    files = {k: to_litert(net, k, sample) for k in kinds}
-    kind = smallest(files, *data['validation'])
-    right = int((Runtime(files[kind]).predict_proba(data['test'][0]).argmax(1) == data['test'][1]).sum())
-    about = make_card(row, files[kind], kind, right, len(data['test'][1]))
+    files = {k: to_litert(net, k, normalize(data['train'][0][:500])) for k in kinds}
+    kind, (x, y) = smallest(files, *data['validation']), data['test']
+    right = int((Runtime(files[kind]).predict_proba(x).argmax(1) == y).sum())
+    about = make_card(row, files[kind], kind, right, len(y))
     write_weights(folder, files[kind], about, net)
     return about

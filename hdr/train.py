@@ -8,7 +8,7 @@ __all__ = ['recipes', 'studies', 'Recipe', 'fit', 'load_trained', 'train', 'Digi
 # %% ../nbs/02_train.ipynb #44f05b61
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import hashlib, json, shutil, time
+import hashlib, json, shutil, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory,
+from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory, read_table,
     results_dir, versions, write_atomic)
 from .model import build, classic_cost, classics, cost, scores
 from .augment import augment
@@ -142,8 +142,7 @@ def check_room(
     megabytes:float,  # how much it will write there
 ):
     "A folder that can't be written or a full disk is an `OSError` now, not after hours of training"
-    write_atomic(folder/'.room', lambda p: Path(p).write_bytes(b'room'))
-    (folder/'.room').unlink()
+    with tempfile.TemporaryFile(dir=folder) as f: f.write(b'room')
     free = shutil.disk_usage(folder).free/1e6
     if free < megabytes: raise OSError(f'{folder}: {megabytes:.0f} MB are needed, {free:.0f} MB are free')
 
@@ -230,11 +229,13 @@ def fit(
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     quiet:bool=False,  # no bar, no lines
+    start:keras.Model|None=None,  # a network whose weights it begins with; None: random ones
 ) -> tuple[keras.Model, pd.DataFrame]:  # the network with its last weights; the history, a row an epoch
     "Train by recipe; a loss that is no number is a `FloatingPointError`"
     epochs = epochs or recipe.epochs
     seed_everything(seed, deterministic)
     net, model = compile_recipe(recipe, -(-len(data[0])//recipe.batch), epochs)
+    if start: net.set_weights(start.get_weights())
     if checkpoint: check_room(checkpoint.parent, 40*net.count_params()/1e6)
     history = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame()
     if len(history): print(f'going on after epoch {len(history)}')
@@ -274,6 +275,8 @@ def score(
 # %% ../nbs/02_train.ipynb #285c7a1e
 mixtures:dict[str, Callable] = {}  # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; a label of 10 is 'no digit'; or ready-made targets (m,k)
 
+later_stages:dict[str, tuple[Recipe, Callable]] = {}  # recipe -> what follows in the same run: recipe, mixture
+
 def prepare(
     data:dict,  # by `parts`
     mixture:Callable|None=None,  # as in `mixtures`
@@ -300,10 +303,11 @@ def add_row(
     path:Path,  # a CSV file
     row:dict,  # a value a column; the first one is the key
 ):
-    "Add a row to a table, in place of the one with the same key; two processes at once wait for each other"
-    with FileLock(cache_dir()/f'{path.name}.lock'):
-        table, key = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else pd.DataFrame(columns=list(row)), next(iter(row))
-        text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
+    "Add a row to a table, in place of the one with the same key; who comes at the same time waits"
+    text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
+    key, table = next(iter(row)), pd.DataFrame(columns=list(row))
+    with FileLock(path.with_name(f'.{path.name}.lock')):  # beside it: whoever shares the table shares the lock
+        if path.exists(): table = read_table(path, dtype=str, keep_default_na=False)
         table = pd.concat([table[table[key] != text[key]], pd.DataFrame([text])])
         write_atomic(path, lambda p: table.sort_values(key, kind='stable').to_csv(p, index=False))
 
@@ -367,6 +371,24 @@ def load_trained(
     return keras.saving.load_model(path, compile=False)
 
 # %% ../nbs/02_train.ipynb #76648dee
+def train_stages(
+    name:str,  # a key of `recipes`
+    run:str,  # its name
+    data:dict,  # by `parts`
+    seed:int=1,  # of the run
+    epochs:int=0,  # of each stage; 0: as many as its recipe says
+    deterministic:bool=True,  # bit-for-bit repeatable on the same machine
+) -> tuple[keras.Model, pd.DataFrame, list[Path]]:  # the network, a row an epoch, checkpoints to be deleted
+    "Train by recipe, and by the one that follows it, where there is one"
+    stages = [(recipes[name], mixtures.get(name)), *([later_stages[name]] if name in later_stages else [])]
+    net, histories, checkpoints = None, [], []
+    for recipe,mixture in stages:
+        checkpoints.append(checkpoint_path(run, recipe))
+        net, history = fit(recipe, prepare(data, mixture), seed, epochs, checkpoints[-1], deterministic, start=net)
+        histories.append(history)
+    history = pd.concat(histories, ignore_index=True)
+    return net, history.assign(epoch=range(1, len(history)+1)), checkpoints
+
 def train_network(
     name:str,  # a key of `recipes`
     seed:int=1,  # of the run
@@ -377,18 +399,18 @@ def train_network(
 ) -> dict:  # the row of runs.csv
     "Train by recipe from the last checkpoint on, keep the network in the cache, record the run; accuracies are those of MNIST's own images among ten digits"
     recipe, run, out, mixture = recipes[name], run_name(name, seed, epochs, images), results_dir(out), mixtures.get(name)
-    about, data, epochs = trail(seed), parts(recipe.validation, images), epochs or recipe.epochs
-    checkpoint = checkpoint_path(run, recipe)
+    about, data = trail(seed), parts(recipe.validation, images)
     check_room(out, 1)
-    with peak_memory() as memory: net, history = fit(recipe, prepare(data, mixture), seed, epochs, checkpoint, deterministic)
+    with peak_memory() as memory:
+        net, history, checkpoints = train_stages(name, run, data, seed, epochs, deterministic)
     write_atomic(trained_path(run), net.save)
     notes = [] if deterministic else ['not deterministic']
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
-    row = dict(run=run, recipe=name, model=recipe.model, epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer,
+    row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch, optimizer=recipe.optimizer,
         learning_rate=recipe.learning_rate, train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
         memory_mb=memory['mb'], note=', '.join(notes), **about, **cost(net))
     row = record(row, lambda x: among_digits(net.predict(normalize(x), batch_size=500, verbose=0)), data, history, out)
-    checkpoint.unlink()
+    for path in checkpoints: path.unlink()
     return row
 
 # %% ../nbs/02_train.ipynb #4f20041a

@@ -2,17 +2,22 @@
 import json, os, subprocess, sys
 from pathlib import Path
 import pytest
+from hdr.run import pipeline
 
 def python(code, *args, **more):
     "Run code in a process of its own; (exit status, stdout, stderr) in one object"
     env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', **more.pop('env', {})}
     return subprocess.run([sys.executable, '-c', code, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, **more)
 
+COMMAND = [sys.executable, '-c', 'import sys; from hdr.cli import main; sys.exit(main())']
+
 def hdr(*args, **more):
     "The program `hdr`"
-    return python('import sys; from hdr.cli import main; sys.exit(main())', *args, **more)
+    return python(COMMAND[-1], *args, **more)
 
-def notebook(path, *cells, parameters='epochs = 0  # passes over the images\nout = ""  # the results folder'):
+PARAMETERS = 'epochs: int = 0  # passes over the images\nout: str = ""  # the results folder'
+
+def notebook(path, *cells, parameters=PARAMETERS):
     "Write a small notebook"
     code = lambda source, **metadata: dict(cell_type='code', source=source, metadata=metadata, outputs=[], execution_count=None)
     path.write_text(json.dumps(dict(nbformat=4, nbformat_minor=4, cells=[code(parameters, tags=['parameters']), *map(code, cells)],
@@ -20,10 +25,10 @@ def notebook(path, *cells, parameters='epochs = 0  # passes over the images\nout
 
 @pytest.fixture
 def repo(tmp_path):
-    "A repository whose four notebooks leave their parameters in a file"
+    "A repository whose notebooks leave their parameters in a file"
     root = tmp_path/'repo'
     (root/'nbs').mkdir(parents=True)
     (root/'settings.ini').write_text('[DEFAULT]\nlib_name = hdr\n')
-    for n in '00_data', '01_model', '02_train', '03_results':
+    for n in pipeline:
         notebook(root/'nbs'/f'{n}.ipynb', f'open("../{n}.txt", "w").write(f"{{epochs}} {{out}}")')
     return root

@@ -3,6 +3,7 @@ import json, sys
 import numpy as np
 import pytest
 from conftest import hdr, notebook, python
+from hdr.run import pipeline
 
 @pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'classify --help', 'submit --help', '--version'])
 def test_help_imports_nothing_heavy(line):
@@ -31,11 +32,11 @@ def test_run_passes_parameters_and_keeps_notebooks(repo, tmp_path):
     out = tmp_path/'out'
     done = hdr('run', '-p', 'epochs=5', '--out', out, cwd=repo/'nbs')
     assert done.returncode == 0, done.stderr
-    assert [p.read_text() for p in sorted(repo.glob('*.txt'))] == [f'5 {out}']*4
-    assert sorted(p.name for p in (out/'notebooks').iterdir()) == ['00_data.ipynb', '01_model.ipynb', '02_train.ipynb', '03_results.ipynb']
+    assert [p.read_text() for p in sorted(repo.glob('*.txt'))] == [f'5 {out}']*len(pipeline)
+    assert sorted(p.name for p in (out/'notebooks').iterdir()) == [f'{n}.ipynb' for n in pipeline]
     text = (out/'notebooks'/'02_train.ipynb').read_text()
-    assert 'epochs = 5' in text and 'papermill' not in text and str(repo) not in text
-    assert '[4/4] 03_results' in done.stdout
+    assert 'epochs = 5' in text.replace(': int', '') and 'papermill' not in text and str(repo) not in text
+    assert f'[{len(pipeline)}/{len(pipeline)}] {pipeline[-1]}' in done.stdout
 
 def test_only_and_results_folder_by_environment(repo, tmp_path):
     done = hdr('run', '--only', 'train', cwd=repo, env=dict(HDR_RESULTS=str(tmp_path/'elsewhere')))
@@ -62,8 +63,8 @@ def test_failing_notebook_is_named_and_resumed(repo):
     for p in repo.glob('*.txt'): p.unlink()
     done = hdr('run', '--resume', cwd=repo)
     assert done.returncode == 0, done.stderr
-    assert {p.name: p.read_text().split()[0] for p in repo.glob('*.txt')} == {'02_train.txt': '3', '03_results.txt': '3'}
-    assert len(list(folder.iterdir())) == 4
+    assert {p.name: p.read_text().split()[0] for p in repo.glob('*.txt')} == {f'{n}.txt': '3' for n in pipeline[2:]}
+    assert len(list(folder.iterdir())) == len(pipeline)
 
 def test_debug_shows_the_traceback(tmp_path):
     line = 'submit', tmp_path/'none.csv', '-o', tmp_path/'s.csv'
@@ -82,6 +83,41 @@ def test_outside_a_clone(tmp_path):
 def test_info_makes_nothing(tmp_path):
     done = hdr('info', cwd=tmp_path, env=dict(HDR_CACHE=str(tmp_path/'cache')))
     assert done.returncode == 0 and 'backend' in done.stdout and [p.name for p in tmp_path.iterdir()] in ([], ['cache'])
+
+def test_info_tells_what_it_can(tmp_path):
+    "A cache that can't be made, settings of Keras that are damaged: said where they belong, and the rest is told"
+    (tmp_path/'file').write_text('')
+    (tmp_path/'keras.json').write_text('{"backend": ')
+    for cache in tmp_path/'file'/'cache', '/proc/hdr':
+        done = hdr('info', env=dict(HDR_CACHE=str(cache), KERAS_HOME=str(tmp_path)))
+        assert done.returncode == 0 and not done.stderr
+        facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+        assert 'cores' in facts['hardware'] and facts['backend'].startswith('unknown (') and 'interpreter' in facts
+
+@pytest.mark.parametrize('line', ['--resume --model base', '--resume --seeds 5', '--resume --seed 0', '--resume --epochs 1', '--seeds 0', '--epochs -1'])
+def test_train_refuses_what_it_would_not_do(repo, line):
+    done = hdr('train', *line.split(), cwd=repo)
+    assert done.returncode == 2 and line.split()[-2] in done.stderr and done.stderr.count('\n') == 1
+    assert not list(repo.glob('*.txt'))
+
+def test_annotated_parameters(repo):
+    "A value is of the annotation's type, where the default alone would say another"
+    notebook(repo/'nbs'/'00_data.ipynb', 'open("../told.txt", "w").write(f"{rate!r} {name!r} {again!r}")',
+        parameters='rate: float = 1  # a share; of 1\nname: str = ""  # anything\nagain: bool = False  # or True')
+    done = hdr('run', '--only', '00_data', '-p', 'rate=.5', 'name=7', 'again=true', cwd=repo)
+    assert done.returncode == 0 and (repo/'told.txt').read_text() == "0.5 '7' True", done.stderr
+    for word,says in ('rate=x', 'float'), ('again=1', 'bool'):
+        done = hdr('run', '--only', '00_data', '-p', word, cwd=repo)
+        assert done.returncode == 2 and says in done.stderr
+
+def test_folders_are_those_of_the_terminal(repo, tmp_path):
+    "A relative folder means the same to `hdr` and to the notebooks, which work in nbs/"
+    notebook(repo/'nbs'/'00_data.ipynb', 'import os; open("../told.txt", "w").write(os.environ["HDR_CACHE"] + " " + datasets)',
+        parameters='datasets: str = ""  # a folder')
+    (tmp_path/'work').mkdir()
+    done = hdr('run', '--only', '00_data', '-p', 'datasets=sets', cwd=repo/'nbs', env=dict(HDR_CACHE='cache', HDR_RESULTS='made'))
+    assert done.returncode == 0, done.stderr
+    assert (repo/'told.txt').read_text() == f'{repo/"nbs"/"cache"} {repo/"nbs"/"sets"}' and (repo/'nbs'/'made'/'notebooks').is_dir()
 
 def kaggle(path, x, y=None):
     "Write images in Kaggle's layout"
@@ -124,3 +160,16 @@ print(*net.predict(normalize(read_dataset(sys.argv[1])[0]), verbose=0).argmax(1)
     assert done.returncode == 0, done.stderr
     want = ['ImageId,Label'] + [f'{i},{d}' for i,d in enumerate(made.stdout.split(), 1)]
     assert (tmp_path/'s.csv').read_text().splitlines() == want and sorted(p.name for p in tmp_path.iterdir()) == ['cache', 's.csv', 'test.csv']
+
+def test_submit_has_ten_labels(tmp_path):
+    "Also from a network that knows 'no digit', which a blank picture is"
+    kaggle(tmp_path/'blank.csv', np.zeros((3,28,28), np.uint8))
+    done = hdr('submit', tmp_path/'blank.csv', '-o', '-', '--model', 'reader')
+    assert done.returncode == 0, done.stderr
+    assert [int(line.split(',')[1]) < 10 for line in done.stdout.splitlines()[1:]] == [True]*3
+
+def test_submit_does_not_replace_what_it_reads(tmp_path):
+    kaggle(tmp_path/'test.csv', np.zeros((1,28,28), np.uint8))
+    before = (tmp_path/'test.csv').read_bytes()
+    done = hdr('submit', tmp_path/'test.csv', '-o', tmp_path/'test.csv')
+    assert done.returncode == 2 and 'to be read' in done.stderr and (tmp_path/'test.csv').read_bytes() == before

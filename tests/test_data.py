@@ -1,10 +1,14 @@
-"Getting MNIST when the network and other processes do their worst"
-import gzip, hashlib, json, subprocess, sys, threading
+"Getting MNIST and reading data files when the network, other processes and the files do their worst"
+import gzip, hashlib, io, json, math, os, shutil, subprocess, sys, threading, types, zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 import numpy as np
 import pytest
-from hdr.data import published, write_idx
+from conftest import hdr, python
+from hdr import data
+from hdr.data import ChecksumError, DataError, published, read_dataset, write_idx
 
 class Mirror(SimpleHTTPRequestHandler):
     "A web server that keeps no log; what is under /stuck/ comes by half"
@@ -40,13 +44,12 @@ sys.stdin.readline()  # all start at once
 print(d.locate()[0], sorted(d.locate()[1]) == sorted(d.published))'''
 
 def start(mirror, cache, env):
-    return subprocess.Popen([sys.executable, '-c', CODE, mirror[0], json.dumps(mirror[1])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, env={**env, 'HDR_CACHE': str(cache)})
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, '-c', CODE, mirror[0], json.dumps(mirror[1])], env={**env, 'HDR_CACHE': str(cache)}, **pipes)
 
 @pytest.fixture
 def env(monkeypatch):
     "An environment in which MNIST is nowhere yet"
-    import os
     monkeypatch.delenv('HDR_DATA', raising=False)
     return dict(os.environ)
 
@@ -75,4 +78,238 @@ def test_a_mirror_that_lies(mirror, env, tmp_path):
     wrong = {n: h[::-1] for n,h in mirror[1].items()}
     child = start((mirror[0], wrong), tmp_path/'cache', env)
     out, err = child.communicate('go\n', timeout=120)
-    assert child.returncode == 1 and 'ChecksumError' in err and not list((tmp_path/'cache'/'mnist').iterdir())
+    assert child.returncode == 1 and 'ChecksumError' in err and not (tmp_path/'cache').exists()
+
+def test_a_cache_that_cannot_be_written(mirror, env, tmp_path):
+    "What was downloaded is used all the same; what needs no cache does not ask for one"
+    (tmp_path/'file').write_text('')
+    child = start(mirror, tmp_path/'file'/'cache', env)
+    out, err = child.communicate('go\n', timeout=120)
+    assert child.returncode == 0 and out.endswith('True\n') and 'not kept' in err, err
+    done = hdr('info', env=dict(HDR_CACHE=str(tmp_path/'file'/'cache')))
+    assert done.returncode == 0 and str(tmp_path/'file'/'cache') in done.stdout, done.stderr
+    assert (tmp_path/'file').read_text() == ''
+
+def test_a_named_file_is_taken_by_itself(monkeypatch, tmp_path):
+    "`hdr data --path x.npz` takes x.npz, whatever lies beside it"
+    random = np.random.default_rng(0)
+    arrays = {k: random.integers(0, 10, (5,28,28) if k[0] == 'x' else 5, np.uint8) for k in ('x_train', 'y_train', 'x_test', 'y_test')}
+    files = {n: write_idx(a) for n,a in zip(published, arrays.values())}
+    monkeypatch.setattr(data, 'published', {n: hashlib.sha256(c).hexdigest() for n,c in files.items()})
+    for n,content in files.items(): (tmp_path/n).write_bytes(content)
+    np.savez(tmp_path/'mine.npz', **arrays)
+    np.savez(tmp_path/'other.npz', **arrays | dict(y_test=arrays['y_test'][::-1]))
+    assert data.locate(tmp_path/'mine.npz') == (tmp_path/'mine.npz', files) and data.locate(tmp_path) == (tmp_path, files)
+    with pytest.raises(ChecksumError, match='other.npz'): data.locate(tmp_path/'other.npz')
+    with pytest.raises(DataError, match='train-images'): data.locate(tmp_path/'train-images-idx3-ubyte')
+
+def test_places_do_not_depend_on_nbs(tmp_path):
+    "A relative place is the same for the command line, for notebooks (which run in nbs/) and for child processes"
+    code = 'import os; from hdr.data import cache_dir, results_path; print(cache_dir(), results_path(), os.environ["HDR_DATA"])'
+    (tmp_path/'nbs'/'deep').mkdir(parents=True)
+    (tmp_path/'elsewhere').mkdir()
+    (tmp_path/'settings.ini').write_bytes('author = Zoë\nlib_name = hdr\n'.encode('latin1'))
+    relative = dict(HDR_CACHE='c', HDR_RESULTS='./r', HDR_DATA='d')
+    for folder,base in ('.', '.'), ('nbs', '.'), ('nbs/deep', '.'), ('elsewhere', 'elsewhere'):
+        done = python(code, cwd=tmp_path/folder, env=relative)
+        base = (tmp_path/base).resolve()
+        assert done.stdout.split() == [str(base/'c'), str(base/'r'), str(base/'d')], done.stderr
+
+def test_the_revision_is_that_of_this_repository(tmp_path):
+    "Not of the repository that one stands in, nor of one that the package was installed into"
+    git = lambda *words, cwd=tmp_path: subprocess.run(['git', *words], cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
+    git('init', '-q')
+    git('-c', 'user.name=a', '-c', 'user.email=a@example.com', 'commit', '-q', '--allow-empty', '-m', 'another project')
+    code = 'from hdr.data import git_revision, versions; print(git_revision() or "none"); assert "numpy" in versions()'
+    root = Path(data.__file__).resolve().parents[1]
+    ours = git('rev-parse', '--short', 'HEAD', cwd=root) if (root/'.git').exists() else 'none'
+    done = python(code, cwd=tmp_path, env=dict(GIT_DIR=str(tmp_path/'.git'), PYTHONPATH=str(root)))
+    assert done.stdout.strip().removesuffix('-dirty') == ours, done.stderr
+    shutil.copytree(root/'hdr', tmp_path/'site'/'hdr', ignore=shutil.ignore_patterns('weights', '__pycache__'))
+    for broken in 'numpy-1.dist-info', 'hdr-9.dist-info': (tmp_path/'site'/broken).mkdir()  # no metadata in them
+    done = python('import sys; sys.path.insert(0, "site"); ' + code.replace('; assert "numpy" in versions()', '; versions()'), cwd=tmp_path,
+        env=dict(PYTHONPATH=str(tmp_path/'site')))
+    assert done.stdout.strip() == 'none', done.stderr
+
+def test_memory_on_other_systems(monkeypatch):
+    "Windows has no module `resource`, macOS counts in bytes; a run ends well on both"
+    def refuse(*args, **more): raise OSError
+    monkeypatch.setattr(Path, 'write_text', refuse)  # as where there is no /proc
+    with data.peak_memory() as memory: pass
+    assert memory['mb'] > 20
+    usage = types.SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: types.SimpleNamespace(ru_maxrss=5e8))
+    monkeypatch.setitem(sys.modules, 'resource', usage)
+    monkeypatch.setattr(sys, 'platform', 'darwin')
+    with data.peak_memory() as memory: pass
+    assert memory['mb'] == 500
+    monkeypatch.setitem(sys.modules, 'resource', None)
+    with data.peak_memory() as memory: pass
+    assert math.isnan(memory['mb'])
+
+def test_threads_write_one_file(monkeypatch, tmp_path):
+    "Eight that think that they have the same process number, as in containers: the file is always whole"
+    monkeypatch.setattr(os, 'getpid', lambda: 1)
+    path = tmp_path/'table.csv'
+    def write(letter):
+        for _ in range(20):
+            data.write_atomic(path, lambda p: p.write_text(letter*200_000))
+            text = path.read_text()
+            assert len(text) == 200_000 and len(set(text)) == 1
+    with ThreadPoolExecutor(8) as pool: list(pool.map(write, 'abcdefgh'))
+    assert [p.name for p in tmp_path.iterdir()] == ['table.csv']
+
+def test_links_and_pipes_are_written_through(tmp_path):
+    "A link goes on pointing where it did, a pipe stays a pipe"
+    (tmp_path/'far').mkdir()
+    (tmp_path/'link').symlink_to('far/file')
+    data.write_atomic(tmp_path/'link', lambda p: p.write_text('new'))
+    assert (tmp_path/'link').is_symlink() and (tmp_path/'far'/'file').read_text() == 'new'
+    os.mkfifo(tmp_path/'pipe')
+    heard = []
+    reader = threading.Thread(target=lambda: heard.append((tmp_path/'pipe').read_text()), daemon=True)
+    reader.start()
+    data.write_atomic(tmp_path/'pipe', lambda p: p.write_text('through'))
+    reader.join(20)
+    assert heard == ['through'] and (tmp_path/'pipe').is_fifo()
+
+ROWS = '''import sys, threading
+from pathlib import Path
+from hdr.train import add_row, check_room
+print("ready", flush=True); sys.stdin.readline()
+me, table, faults = sys.argv[1], Path(sys.argv[2]), []
+def work(i):
+    try:
+        for j in range(6):
+            check_room(table.parent, 1)
+            add_row(table, dict(run=f"{me}-{i}-{j}", accuracy=.5))
+    except Exception as e: faults.append(repr(e))
+threads = [threading.Thread(target=work, args=[i]) for i in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(faults)'''
+
+def test_rows_of_processes_and_threads_survive(tmp_path):
+    "Two processes with caches of their own, each with four threads, one table: all rows are there"
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    children = [subprocess.Popen([sys.executable, '-c', ROWS, me, str(tmp_path/'runs.csv')], env={**os.environ, 'HDR_CACHE': str(tmp_path/me)}, **pipes) for me in 'ab']
+    for c in children: assert c.stdout.readline() == 'ready\n', c.stderr.read()
+    for c in children: c.stdin.write('go\n'); c.stdin.flush()
+    for c in children: assert c.communicate(timeout=240)[0] == '[]\n'
+    rows = data.read_table(tmp_path/'runs.csv')
+    assert sorted(rows.run) == sorted(f'{me}-{i}-{j}' for me in 'ab' for i in range(4) for j in range(6))
+    assert [p.name for p in tmp_path.glob('[!.]*')] == ['runs.csv'] and not list(tmp_path.glob('.hdr*'))
+
+# files that are bigger than they look
+
+def write_zip(path, members):
+    "A zip file; each member comes in pieces"
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as z:
+        for name,pieces in members.items():
+            with z.open(name, 'w') as f:
+                for piece in pieces: f.write(piece)
+
+def npy(shape, kind='|u1'):
+    "The header of a NumPy array"
+    np.lib.format.write_array_header_1_0(f := io.BytesIO(), dict(descr=kind, fortran_order=False, shape=shape))
+    return f.getvalue()
+
+def make_bombs(folder):
+    "Files that would take 670 MB or more"
+    many, zeros = gzip.compress(bytes(2**24), 1)*40, [bytes(2**24)]*40  # 670 MB each
+    head = lambda *shape: b'\0\0\x08' + bytes([len(shape)]) + b''.join(n.to_bytes(4, 'big') for n in shape)
+    (folder/'no_header.gz').write_bytes(many)
+    (folder/'honest.gz').write_bytes(gzip.compress(head(2**21, 28, 28)) + many)
+    (folder/'lies.gz').write_bytes(gzip.compress(head(5, 28, 28)) + many)
+    (folder/'promises.gz').write_bytes(gzip.compress(head(300_000, 28, 28)))
+    write_zip(folder/'big.npz', {'x.npy': [npy((len(zeros)*2**24//784,28,28)), *zeros]})
+    write_zip(folder/'floats.npz', {'x.npy': [npy((len(zeros)*2**24//6272,28,28), '<f8'), *zeros]})
+    write_zip(folder/'flat.npz', {'x.npy': [npy((len(zeros)*2**24,)), *zeros]})
+    write_zip(folder/'unasked.npz', {'x.npy': [npy((5,9,28)), bytes(5*9*28)], 'z.npy': zeros})
+    write_zip(folder/'labels.npz', {'x.npy': [npy((5,28,28)), bytes(3920)], 'y.npy': [npy((len(zeros)*2**24,)), *zeros]})
+    with zipfile.ZipFile(folder/'members.npz', 'w') as z:
+        for i in range(30_000): z.writestr(f'{i}.npy', b'')
+    sparse = {'one_line.csv': b'label,', 'one_row.csv': ','.join(f'pixel{i}' for i in range(784)).encode() + b'\n1,', 'raw': head(2**20, 28, 28)}
+    for name,start in sparse.items():
+        with open(folder/name, 'wb') as f:
+            f.write(start)
+            f.truncate(2**30)
+    for n in published: (folder/f'{n}.gz').write_bytes(many)
+
+BOUNDED = '''import resource, sys
+from pathlib import Path
+from hdr.data import DataError, load_mnist, read_dataset
+resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try: (load_mnist if path.name.endswith(".npz") and path.name[0] == "m" else read_dataset)(path)
+    except DataError as e: assert str(path) in str(e), e
+    else: print("accepted:", path.name)
+try: load_mnist(sys.argv[1])
+except DataError as e: assert "train-images" in str(e), e
+print("MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3)'''
+
+def test_refused_files_take_little_memory(tmp_path):
+    "Each of these would take more than that if it were unpacked before it is looked at"
+    make_bombs(tmp_path)
+    done = python(BOUNDED, tmp_path, timeout=300)
+    assert done.returncode == 0 and 'accepted' not in done.stdout, done.stdout + done.stderr
+    assert float(done.stdout.split()[-1]) < 500, done.stdout
+
+# damaged files
+
+def small_files(folder):
+    "A file of each kind, small and right"
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (4,28,28), np.uint8), np.array([3,1,4,1], np.uint8)
+    (folder/'raw-images-idx3-ubyte').write_bytes(write_idx(x))
+    (folder/'raw-labels-idx1-ubyte').write_bytes(write_idx(y))
+    (folder/'packed.gz').write_bytes(gzip.compress(write_idx(x)))
+    np.savez(folder/'stored.npz', x=x, y=y)
+    np.savez_compressed(folder/'deflated.npz', x=x.astype(float), y=y)
+    head = ','.join(['label', *(f'pixel{i}' for i in range(784))])
+    (folder/'table.csv').write_text('\n'.join([head, *(','.join(map(str, [k, *image.ravel()])) for k,image in zip(y, x))]) + '\n')
+    from PIL import Image
+    (folder/'pictures'/'3').mkdir(parents=True)
+    Image.fromarray(x[0]).save(folder/'pictures'/'3'/'a.png')
+
+FUZZ = '''import random, resource, sys, time
+from pathlib import Path
+import numpy as np
+from hdr.data import DataError, read_dataset
+def damage(content, rng):
+    "A few bytes changed, cut out, doubled or cut off"
+    content = bytearray(content)
+    for _ in range(rng.choice([1, 1, 2, 5, 20])):
+        at = rng.choice([rng.randrange(len(content) + 1), rng.randrange(min(200, len(content)) + 1), max(0, len(content) - rng.randrange(200))])
+        some = rng.choice([1, 2, 4, 8, 100])
+        content[at:at + rng.choice([0, some])] = rng.choice([b"", rng.randbytes(some), b"\\xff"*some, bytes(some), bytes(content[at:at+some]), b",", b"1e999", b"\\n"])
+    return bytes(content[:rng.randrange(len(content) + 1)] if rng.random() < .2 else content)
+resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
+folder, count, refused, slowest = Path(sys.argv[1]), int(sys.argv[2]), 0, 0
+for path in [p for p in sorted(folder.rglob("*")) if p.is_file()]:
+    whole, rng = path.read_bytes(), random.Random(path.name)
+    for i in range(count):
+        path.write_bytes(damage(whole, rng))
+        asked = folder/"pictures" if path.suffix == ".png" else folder/"raw-images-idx3-ubyte" if path.name.startswith("raw") else path
+        start = time.perf_counter()
+        try:
+            x, y = read_dataset(asked)
+            assert x.dtype == np.uint8 and x.shape[1:] == (28,28) and (y is None or (y.shape == x.shape[:1] and y.max(initial=0) < 10)), (path, i)
+        except DataError as e:
+            assert str(path.parent) in str(e), (path, i, e)
+            refused += 1
+        slowest = max(slowest, time.perf_counter() - start)
+    path.write_bytes(whole)
+print(refused, slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3)'''
+
+def test_damaged_files_are_data_errors(tmp_path):
+    "Read as what they still are, or refused by name, fast and in little memory; `HDR_FUZZ` says how many of each kind"
+    count = int(os.environ.get('HDR_FUZZ') or 60)
+    small_files(tmp_path)
+    done = python(FUZZ, tmp_path, count)
+    assert done.returncode == 0, done.stderr
+    refused, slowest, mb = map(float, done.stdout.split())
+    assert refused > 3*count and slowest < 5 and mb < 500, done.stdout
+
+@pytest.mark.parametrize('wrong', [None, 7, ['a.csv'], b'a.csv', np.zeros(3), 'a\0b', 'x'*5000, '/dev/null', '/nowhere/at/all'])
+def test_what_is_no_path_is_a_data_error(wrong):
+    with pytest.raises(DataError): read_dataset(wrong)

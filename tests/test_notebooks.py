@@ -2,7 +2,7 @@
 import ast, json
 from pathlib import Path
 import pytest
-from hdr.cli import pipeline
+from hdr.run import pipeline
 
 NBS = Path(__file__).parent.parent/'nbs'
 notebooks = sorted(NBS.glob('*.ipynb'))

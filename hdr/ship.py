@@ -100,7 +100,8 @@ def plain_arrays(
         own = lambda name: next(v.path for v in layer.variables if v.name == name)
         if isinstance(layer, (layers.Conv2D, layers.Dense)):
             as_keras = lambda a: a.T if a.ndim == 2 else a.transpose(1,2,3,0)
-            fits = lambda s: s[1] and s[1][0].ndim in (2, 4) and as_keras(s[1][0]).shape == tuple(layer.kernel.shape)
+            shape = tuple(layer.kernel.shape)
+            fits = lambda s: s[1] and s[1][0].ndim in (2, 4) and as_keras(s[1][0]).shape == shape
             _, (kernel, *more) = steps.pop(next(i for i,s in enumerate(steps) if fits(s)))
             bias = more[0] if more else np.zeros(len(kernel), np.float32)
             out[own('kernel')] = as_keras(kernel)

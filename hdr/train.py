@@ -90,7 +90,7 @@ def make_optimizer(
     return keras.optimizers.get(dict(class_name=recipe.optimizer, config=dict(learning_rate=rate, **recipe.options)))
 
 # %% ../nbs/02_train.ipynb #e9d12005
-losses:dict[str, Callable] = {}  # of a model with two answers -> makes its loss, and a metric named 'accuracy'
+model_losses:dict[str, Callable] = {}  # of a model with two answers -> makes its loss, and a metric named 'accuracy'
 
 def compile_recipe(
     recipe:Recipe,  # what to train
@@ -101,7 +101,7 @@ def compile_recipe(
     net = build(recipe.model)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
     usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    loss, metric = losses.get(recipe.model, lambda: (usual, 'accuracy'))()
+    loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
     model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return net, model

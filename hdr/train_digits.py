@@ -16,8 +16,8 @@ from keras import layers, ops
 from pathlib import Path
 from .data import normalize, parts, results_dir
 from .model import conv_bn, register
-from .train import (add_row, fit, later_stages, load_trained, losses, mixtures, prepare, Recipe, recipes,
-    run_name, score, train)
+from .train import (add_row, fit, later_stages, load_trained, mixtures,
+    model_losses, prepare, Recipe, recipes, run_name, score, train)
 from .ship import kinds, make_card, run_row, smallest, to_litert, write_weights
 from .networks import apply_temperature, Runtime, weights_dir
 from .recognize import Recognizer
@@ -54,7 +54,7 @@ def first_right(target, said):
     "Is the first answer right? (n,) 0 or 1"
     return ops.cast(ops.equal(ops.argmax(target[:,:11], -1), ops.argmax(said[:,:11], -1)), 'float32')
 
-losses['reader'] = lambda: (both_losses, keras.metrics.MeanMetricWrapper(first_right, name='accuracy'))
+model_losses['reader'] = lambda: (both_losses, keras.metrics.MeanMetricWrapper(first_right, name='accuracy'))
 
 def make_target(
     y:np.ndarray,  # (n,) 0..10, 10 is 'no digit'
@@ -121,7 +121,7 @@ def best_temperature(
     p:np.ndarray,  # (n,k) probabilities, as the network gives them
     y:np.ndarray,  # (n,) labels
 ) -> float:
-    "The temperature of the lowest negative log-likelihood, of 81 between 0.25 and 4 (Guo et al. 2017, arXiv:1706.04599)"
+    "The temperature of the lowest negative log-likelihood, of 81 from 0.25 to 4 (Guo 2017, arXiv:1706.04599)"
     grid = np.geomspace(.25, 4, 81)
     return float(grid[np.argmin([score(apply_temperature(p, t), y)[1] for t in grid])])
 
@@ -151,8 +151,8 @@ def ship_reader(
     all_x, all_y = (np.concatenate(c) for c in zip(*digits))
     about = dict(make_card(row, files[kind], kind, right, len(y_test)), threshold=0.,
         temperature=best_temperature(file.predict_proba(all_x), all_y),
-        trained_on=f"{row['train_images']} images of MNIST's training part, open fonts (hdr/fonts.csv), digits "
-            'and signs drawn by code, pieces of photographs; no other data',
+        trained_on=f"{row['train_images']} images of MNIST's training part, open fonts (hdr/fonts.csv), "
+            'digits and signs drawn by code, pieces of photographs; no other data',
         retrain='hdr run --only 15_train_digits -p again=True')
     write_weights(folder, files[kind], about, net)
     about['threshold'] = threshold_for(confidences(Recognizer('reader', folder=folder), x))
@@ -187,6 +187,6 @@ def ablate_samples(
         x, y = data['validation']
         mnist, _ = score(net.predict(normalize(x), verbose=0)[:,:10], y)
         this = t.set_index('kind')[['right', 'taken']].loc[kind].sum() if kind else ''
-        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'mnist': mnist, 'digits': t.right.mean(),
-            'taken': t.taken.mean(), 'this kind': this})
+        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'mnist': mnist,
+            'digits': t.right.mean(), 'taken': t.taken.mean(), 'this kind': this})
     return pd.read_csv(path)

@@ -287,8 +287,9 @@ def stretched(
     return centred(cv2.resize(crop(a), (20,20), interpolation=cv2.INTER_AREA).clip(0, 1))
 
 # %% ../nbs/19_hands.ipynb #f7658529
-alphabets = dict(  # without letters that are digits to the eye
-    latin=[c for c in string.ascii_letters if c not in 'oOlIiZzSsBbgq'],
+digit_like = 'oOlIiZzSsBbgq'  # letters that are digits to the eye
+alphabets = dict(  # without those
+    latin=[c for c in string.ascii_letters if c not in digit_like],
     greek=list('ΑΓΔΕΗΚΛΜΝΞΠΡΣΤΥΧΨΩαγεηκλμνξπρςτυχψω'),
     cyrillic=list('АБГДЕЖИЙКЛМНПРСТУХЦШЩЪЫЭЮЯавгджийклмнптцшщыюя'))
 alphabets['cyrillic'] = [c for c in alphabets['cyrillic'] if c not in 'Ъв']

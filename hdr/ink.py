@@ -9,6 +9,8 @@ __all__ = ['ink', 'to_mnist']
 import cv2
 import numpy as np
 from dataclasses import dataclass
+from typing import Any, Callable
+from .image import read_image
 
 # %% ../nbs/11_ink.ipynb #d0901d5c
 def without_margins(
@@ -25,52 +27,46 @@ def _bar(grey, alike=3):
     if even.all() or not even[0]: return 0
     n = int(even.argmin())
     line = grey[n].astype(int)
-    return n if (np.abs(line - int(grey[n-1,0])) > alike).mean() > .5 and (np.diff(line) == 0).mean() < .3 else 0
+    ends = (np.abs(line - int(grey[n-1,0])) > alike).mean() > .5
+    return n if ends and (np.diff(line) == 0).mean() < .3 else 0
 
-# %% ../nbs/11_ink.ipynb #a68775b9
-def light_share(
-    grey:np.ndarray,  # (h,w) uint8
-) -> float:  # 0..1; above .5 paper is light
-    "How much of a picture is light: the mean of its share near contrasts and its share at the edge"
-    side = np.ones((max(3, max(grey.shape)//4 | 1),)*2, np.uint8)
-    high, low = (f(grey, side).astype(np.float32) for f in (cv2.dilate, cv2.erode))
-    near = high - low > .6*(high - low).max()
-    edge = np.concatenate([grey[0], grey[-1], grey[:,0], grey[:,-1]])
-    inside = float((grey > (high+low)/2)[near].mean()) if near.any() else .5
-    return (inside + float((edge > (float(grey.max()) + float(grey.min()))/2).mean()))/2
+# %% ../nbs/11_ink.ipynb #7b679fa0
+@dataclass(frozen=True)
+class Writing:
+    "How writing lies in its picture, and what follows for paper and ink"
+    side:int  # paper is looked at in a picture so small, pixels
+    window:Callable  # of (h,w): wider than any stroke, pixels
+    soft:int  # paper is smoothed by this part of the window
+    reach:Callable  # of (h,w): around strokes so far, pixels, light and dark are compared
+    alone:bool  # one digit: the edge of the picture is paper, and nothing lies beyond it
+    levels:Callable  # function of the share of light missing -> that of the faintest ink, and of full ink
 
-# %% ../nbs/11_ink.ipynb #9ae143bd
-def paper(
-    grey:np.ndarray,  # (h,w) uint8, dark ink
-    window:int=0,  # pixels, wider than any stroke; 0: a third of the picture
-) -> np.ndarray:  # (h,w) uint8
-    "The picture without its ink: light, shadow and stains"
-    step = max(1, max(grey.shape)//256)
-    small = cv2.resize(grey, (max(1, grey.shape[1]//step), max(1, grey.shape[0]//step)), interpolation=cv2.INTER_AREA)
-    k = (window//step if window else max(5, max(small.shape)//3)) | 1
-    wide = cv2.copyMakeBorder(small, k, k, k, k, cv2.BORDER_REPLICATE)
-    plain = cv2.blur(cv2.morphologyEx(wide, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8)), (k//2|1, k//2|1))[k:-k,k:-k]
-    return cv2.resize(plain, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-
-# %% ../nbs/11_ink.ipynb #4385ddcf
-def ink(
-    grey:np.ndarray,  # (h,w) uint8
-    dark:bool|None=None,  # is ink dark? None: find out
-    window:int=0,  # as for `paper`
-) -> np.ndarray:  # (h,w) float32: strokes 1, paper 0; all 0 where nothing stands out
-    "What was written, without the paper"
-    if dark is None: dark = light_share(grey) > .5
-    g = grey if dark else 255-grey
-    if max(g.shape) > 300: g = cv2.medianBlur(g, 3)
-    under = paper(g, window).astype(np.float32)
-    contrast = np.maximum(under - g, 0)/np.maximum(under, 40)
-    levels = (255*contrast).astype(np.uint8)
+def digit_levels(
+    missing:np.ndarray,  # (h,w) float32, share of light that is missing
+) -> tuple[float,float]|None:  # shares where ink begins and where it is full; None: nothing stands out
+    "Two classes (Otsu 1979), which have to be far apart beside the noise of the paper"
+    levels = (255*missing).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
-    if not (levels > threshold).any(): return np.zeros_like(contrast)
-    top, noise = np.percentile(levels[levels > threshold], 60), np.percentile(levels[levels <= .6*threshold], 90)
-    if top < 16 or top < 2.5*noise: return np.zeros_like(contrast)
+    if not (levels > threshold).any(): return None
+    top = np.percentile(levels[levels > threshold], 60)
+    noise = np.percentile(levels[levels <= .6*threshold], 90)
+    if top < 16 or top < 2.5*noise: return None
     low = max(1.2*noise, .06*top)
-    return np.clip((255*contrast - low)/max(top - low, 1), 0, 1)
+    return low/255, max(top, low+1)/255
+
+def page_levels(
+    missing:np.ndarray,  # (h,w) float32, share of light that is missing
+) -> tuple[float,float]|None:  # as of `digit_levels`
+    "Most of a page is paper: its median, and half as much again, is noise; full ink is in dark strokes"
+    some = missing[::max(1, len(missing)//1000), ::max(1, missing.shape[1]//1000)]
+    noise = 1.5*float(np.median(some))
+    strong = some[some > max(.06, 4*noise)]
+    top = max(.12, float(np.percentile(strong, 85)) if len(strong) > 10 else 1.)
+    return min(.15, 3*noise/top)*top, .97*top
+
+writing = dict(
+    digit=Writing(256, lambda s: max(5, max(s)//3), 2, lambda s: max(3, max(s)//4), True, digit_levels),
+    page=Writing(800, lambda s: max(15, min(s)//6), 4, lambda s: max(9, min(s)//6), False, page_levels))
 
 # %% ../nbs/11_ink.ipynb #faf1edf9
 def rescale(
@@ -79,40 +75,89 @@ def rescale(
 ) -> np.ndarray:  # at least a pixel high and wide; `a` itself where the factor is 1
     "Larger or smaller"
     size = tuple(max(1, round(n*factor)) for n in a.shape[::-1])
-    return a if factor == 1 else cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    if factor == 1: return a
+    return cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+
+# %% ../nbs/11_ink.ipynb #a68775b9
+def light_share(
+    grey:np.ndarray,  # (h,w) uint8
+    of:str='digit',  # what is in the picture, see `writing`
+    side:int=400,  # a larger picture is looked at so small, pixels
+) -> float:  # 0..1; above .5 paper is light
+    "How much is light near contrasts; of one digit the mean of that and of how much is light at the edge"
+    how, g = writing[of], rescale(grey, min(1, side/max(grey.shape)))
+    around = np.ones((how.reach(g.shape)|1,)*2, np.uint8)
+    high, low = (f(g, around).astype(np.float32) for f in (cv2.dilate, cv2.erode))
+    near = high-low >= .6*np.percentile(high-low, 99)
+    inside = float((g > (high+low)/2)[near].mean())
+    if not how.alone: return inside
+    edge = np.concatenate([g[0], g[-1], g[:,0], g[:,-1]])
+    return (inside + float((edge > (float(g.max()) + float(g.min()))/2).mean()))/2
+
+# %% ../nbs/11_ink.ipynb #9ae143bd
+def paper(
+    grey:np.ndarray,  # (h,w) uint8, dark ink
+    window:int=0,  # pixels, wider than any stroke; 0: as `writing` has it
+    of:str='digit',  # what is in the picture, see `writing`
+) -> np.ndarray:  # uint8, the picture in at most `side` pixels
+    "The picture without its ink: light, shadow and stains, in few pixels"
+    how = writing[of]
+    factor = min(1, how.side/max(grey.shape))
+    small = rescale(grey, factor)
+    if not how.alone: small = cv2.medianBlur(small, 3)
+    k = (int(window*factor) if window else how.window(small.shape))|1
+    pad = k if how.alone else 0  # what is written goes on beyond the edge
+    wide = cv2.copyMakeBorder(small, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    plain = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8))
+    return cv2.blur(plain, (k//how.soft|1,)*2)[pad:pad+small.shape[0],pad:pad+small.shape[1]]
+
+def light_missing(
+    grey:np.ndarray,  # (h,w) uint8, dark ink
+    ground:np.ndarray,  # (h,w) uint8, the paper, in fewer pixels
+    of:str='digit',  # what is in the picture, see `writing`
+) -> np.ndarray:  # (h,w) float32, 0..1
+    "The share of the paper's light that is missing"
+    size, white = grey.shape[::-1], float(np.percentile(ground, 90))
+    under = cv2.resize(ground, size, interpolation=cv2.INTER_LINEAR)
+    least = np.float32(40 if writing[of].alone else max(1, .35*white))
+    out = np.asarray(cv2.subtract(under, grey))/np.maximum(under, least).astype(np.float32)
+    if writing[of].alone: return out
+    desk = (ground < .35*white).astype(np.uint8)
+    beyond = cv2.dilate(desk, np.ones((7,7), np.uint8))  # and the edge of the paper
+    out[cv2.resize(beyond, size, interpolation=cv2.INTER_NEAREST) > 0] = 0
+    return out
+
+# %% ../nbs/11_ink.ipynb #797fa3dc
+def is_grey(
+    a:Any,  # what may be a picture
+) -> bool:
+    "Is it an array of grey pixels already?"
+    return isinstance(a, np.ndarray) and a.dtype == np.uint8 and a.ndim == 2
+
+# %% ../nbs/11_ink.ipynb #4385ddcf
+def ink(
+    picture:Any,  # (h,w) uint8, or path, bytes, Pillow image or another array
+    dark:bool|None=None,  # is ink dark? None: find out
+    window:int=0,  # as for `paper`
+    of:str='digit',  # what is in the picture: one 'digit', or a 'page', see `writing`
+) -> np.ndarray:  # (h,w) float32: strokes 1, paper 0; all 0 where nothing stands out
+    "What was written, without the paper"
+    grey = picture if is_grey(picture) else read_image(picture)
+    if dark is None: dark = light_share(grey, of) > .5
+    g = grey if dark else 255-grey
+    if of == 'digit' and max(g.shape) > 300: g = cv2.medianBlur(g, 3)
+    missing = light_missing(g, paper(g, window, of), of)
+    levels = writing[of].levels(missing)
+    if levels is None: return np.zeros_like(missing)
+    faint, full = map(np.float32, levels)
+    return ((missing-faint)/(full-faint)).clip(0, 1)
 
 # %% ../nbs/11_ink.ipynb #24a9699f
-def is_dark_on_light(
-    grey:np.ndarray,  # (h,w) uint8
-) -> bool:  # False: light ink on dark ground, as on a blackboard
-    "Around strokes there is more paper than ink: are light pixels the many there, or dark ones?"
-    g = rescale(grey, min(1, 400/max(grey.shape)))
-    k = np.ones((max(9, min(g.shape)//6)|1,)*2, np.uint8)
-    high, low = cv2.dilate(g, k).astype(np.float32), cv2.erode(g, k).astype(np.float32)
-    zone = high-low >= .6*np.percentile(high-low, 99)
-    return bool((g > (high+low)/2)[zone].mean() >= .5)
-
 def page_ink(
     grey:np.ndarray,  # (h,w) uint8
-    side:int=800,  # the paper is looked at in a picture so small, pixels
 ) -> np.ndarray:  # (h,w) float32, 0..1, 1 is ink
-    "How much darker than the paper, beside the darkest strokes; dark margins of a scan count as paper"
-    if not is_dark_on_light(grey): grey = 255-grey
-    h, w = grey.shape
-    low = cv2.medianBlur(rescale(grey, min(1, side/max(h, w))), 3)
-    k = max(15, min(low.shape)//6)|1
-    ground = cv2.blur(cv2.morphologyEx(low, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8)), (k//4|1,)*2)
-    white = float(np.percentile(ground, 90))
-    beyond = cv2.dilate((ground < .35*white).astype(np.uint8), np.ones((7,7), np.uint8))  # and the edge of the paper
-    ground = cv2.resize(ground, (w,h), interpolation=cv2.INTER_LINEAR)
-    out = cv2.subtract(ground, grey).astype(np.float32)/np.maximum(ground, max(1., .35*white)).astype(np.float32)
-    if beyond.any(): out[cv2.resize(beyond, (w,h), interpolation=cv2.INTER_NEAREST) > 0] = 0
-    some = out[::max(1, h//1000), ::max(1, w//1000)]
-    noise = 1.5*float(np.median(some))
-    strong = some[some > max(.06, 4*noise)]
-    top = float(np.percentile(strong, 85)) if len(strong) > 10 else 1.
-    faint = min(.15, 3*noise/max(top, .12))  # paper is not quite even
-    return ((out/np.float32(max(top, .12))-np.float32(faint))/np.float32(.97-faint)).clip(0, 1)
+    "The ink of a page"
+    return ink(grey, of='page')
 
 # %% ../nbs/11_ink.ipynb #031f8cac
 def binarise(
@@ -127,26 +172,41 @@ def binarise(
     keep[0] = 0
     return keep[labels]
 
-# %% ../nbs/11_ink.ipynb #b0d19273
-def without_rules(
-    a:np.ndarray,  # (h,w) float32, ink
-) -> np.ndarray:  # (h,w) float32, ink
-    "Without ruled lines, along or across"
-    return np.ascontiguousarray(_without_rows(np.ascontiguousarray(_without_rows(a).T)).T)
+# %% ../nbs/11_ink.ipynb #8a0289cd
+def find_rules(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+    run:float,  # pixels that a line goes straight, at least
+    least:float,  # its length, pixels
+    thick:float,  # at most, pixels
+) -> np.ndarray:  # (h,w) uint8, 1 where horizontal lines are
+    "Thin runs of ink, far longer than a digit is wide once they are joined"
+    run = max(8, int(run))
+    runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1,run), np.uint8))
+    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
+    long = (w > least) & (area < thick*w) & (np.arange(n) > 0)
+    rules = long.astype(np.uint8)[labels]
+    same_row = rules.sum(1, keepdims=True) > .25*mask.shape[1]
+    rules |= runs*same_row.astype(np.uint8)  # what is broken off them
+    return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
 
-def _without_rows(a):
-    height, width = a.shape
-    if min(a.shape) < 40: return a
-    mask = cv2.morphologyEx((a > .15).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1,5), np.uint8))
-    rules = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, max(9, int(.85*width))), np.uint8))
-    if not rules.any() or rules.sum() > .35*a.size: return a
-    rules = cv2.dilate(rules, np.ones((3,3), np.uint8))
-    rest = a*(1-rules)
-    beside, along = (np.nonzero(m.any(0))[0] for m in (cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2))), rules))
-    if along[0] > .04*width or along[-1] < .96*width - 1: return a  # not from edge to edge
-    if len(beside) == 0 or beside[0] < .08*width or beside[-1] > .92*width or rest.sum() < .25*a.sum(): return a
-    thick = 2*int(cv2.distanceTransform(rules, cv2.DIST_L2, 3).max()) + 3
-    return np.where(rules > 0, np.minimum(cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((thick,1), np.uint8)), a), rest)
+# %% ../nbs/11_ink.ipynb #210ccffd
+def rule_thickness(
+    rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
+) -> int:  # pixels
+    "How thick rules are at most, bar a few places"
+    columns = rules.sum(0)
+    edges = np.maximum(1, (np.diff(rules.astype(np.int8), axis=0, prepend=0) == 1).sum(0))
+    return max(1, int(np.percentile((columns/edges)[columns > 0], 90)))
+
+def crossing_strokes(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+    rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
+    beyond:int=2,  # so much must the ink go on above and below, pixels
+) -> np.ndarray:  # (h,w) uint8
+    "Ink taller than a rule is thick"
+    return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((rule_thickness(rules)+beyond,1), np.uint8))
 
 # %% ../nbs/11_ink.ipynb #ccb44e24
 def remove_rules(
@@ -161,37 +221,37 @@ def remove_rules(
         m = np.ascontiguousarray(mask.T) if turn else mask
         rules = find_rules(m, run, least[turn], thick)
         if not rules.any(): continue
-        if boxes and not turn: least = 0, min(least[1], max(1.5*run, .8*np.ptp(np.flatnonzero(rules.any(1)))))  # the sides of a box
-        through = cv2.morphologyEx(m, cv2.MORPH_OPEN, np.ones((rule_thickness(rules)+2,1), np.uint8))  # strokes that cross or touch
-        m = m & (1-rules | through)
+        if boxes and not turn:
+            apart = np.ptp(np.flatnonzero(rules.any(1)))
+            least = 0, min(least[1], max(1.5*run, .8*apart))  # the sides of a box
+        m = m & (1-rules | crossing_strokes(m, rules))
         mask = m.T if turn else m
     return np.ascontiguousarray(mask)
 
-def rule_thickness(
-    rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
-) -> int:  # pixels
-    "How thick rules are at most, bar a few places"
-    columns = rules.sum(0)
-    edges = np.maximum(1, (np.diff(rules.astype(np.int8), axis=0, prepend=0) == 1).sum(0))
-    return max(1, int(np.percentile((columns/edges)[columns > 0], 90)))
+# %% ../nbs/11_ink.ipynb #b0d19273
+def remove_edge_rules(
+    a:np.ndarray,  # (h,w) float32, ink of one digit
+) -> np.ndarray:  # (h,w) float32, ink
+    "Without ruled lines from edge to edge, along or across"
+    for turn in 0, 1:
+        b = np.ascontiguousarray(a.T if turn else a)
+        mask = cv2.morphologyEx((b > .15).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((1,5), np.uint8))
+        rules = find_rules(mask, .85*b.shape[1], .9*b.shape[1], .35*len(b)) if min(b.shape) >= 40 else mask*0
+        if rules.any() and is_beside_ink(b, rules):
+            through = crossing_strokes((b > .3).astype(np.uint8), rules, 4)
+            b = np.where(cv2.dilate(rules, np.ones((3,3), np.uint8)) > through, np.float32(0), b)
+            a = np.ascontiguousarray(b.T if turn else b)
+    return a
 
-# %% ../nbs/11_ink.ipynb #8a0289cd
-def find_rules(
-    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
-    run:float,  # pixels that a line goes straight, at least
-    least:float,  # its length, pixels
-    thick:float,  # at most, pixels
-) -> np.ndarray:  # (h,w) uint8, 1 where horizontal lines are
-    "Thin runs of ink far longer than a digit is wide; short ones are joined if they go on in one line, as those a little askew do"
-    run = max(8, int(run))
-    runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1,run), np.uint8))
-    joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
-    long = (w > least) & (area/w < thick) & (np.arange(n) > 0)
-    rules = long.astype(np.uint8)[labels]
-    rules |= runs*(rules.sum(1, keepdims=True) > .25*mask.shape[1]).astype(np.uint8)  # and what is broken off them
-    return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
+def is_beside_ink(a, rules):
+    "Do rules reach from edge to edge, where the other ink ends well before?"
+    width = a.shape[1]
+    rest = a*(1-cv2.dilate(rules, np.ones((3,3), np.uint8)))
+    solid = cv2.erode((rest > .4).astype(np.uint8), np.ones((2,2)))
+    beside, along = np.flatnonzero(solid.any(0)), np.flatnonzero(rules.any(0))
+    if rules.sum() > .35*a.size or rest.sum() < .25*a.sum() or not len(beside): return False
+    edge_to_edge = along[0] <= .04*width and along[-1] >= .96*width - 1
+    return edge_to_edge and beside[0] >= .08*width and beside[-1] <= .92*width
 
 # %% ../nbs/11_ink.ipynb #93aa7de4
 @dataclass
@@ -201,7 +261,10 @@ class Marks:
     box:np.ndarray  # (n,4) x0, y0, x1, y1
     ink:np.ndarray  # (n,) sum of ink
     centre:np.ndarray  # (n,2) x, y
-    def at_edge(self): h, w = self.labels.shape; return (self.box[:,:2] <= 0).any(1) | (self.box[:,2] >= w) | (self.box[:,3] >= h)
+    def at_edge(self) -> np.ndarray:  # (n,) bool
+        "Which touch the edge of the picture"
+        h, w = self.labels.shape
+        return (self.box[:,:2] <= 0).any(1) | (self.box[:,2] >= w) | (self.box[:,3] >= h)
 
 def find_marks(
     a:np.ndarray,  # (h,w) float32, ink
@@ -210,9 +273,11 @@ def find_marks(
     mask = (a > .35).astype(np.uint8)
     rows, columns = np.nonzero(mask)
     gap = int(.02*max(np.ptp(rows), np.ptp(columns))) if len(rows) else 0
-    n, labels, stats, centre = cv2.connectedComponentsWithStats(cv2.dilate(mask, np.ones((2*gap+1,)*2, np.uint8)), connectivity=8)
+    joined = cv2.dilate(mask, np.ones((2*gap+1,)*2, np.uint8))
+    n, labels, stats, centre = cv2.connectedComponentsWithStats(joined, connectivity=8)
     x, y, w, h = stats[1:,:4].T
-    return Marks(labels, np.stack([x, y, x+w, y+h], 1), np.bincount(labels.ravel(), (a*mask).ravel(), n)[1:], centre[1:])
+    weight = np.bincount(labels.ravel(), (a*mask).ravel(), n)[1:]
+    return Marks(labels, np.stack([x, y, x+w, y+h], 1), weight, centre[1:])
 
 # %% ../nbs/11_ink.ipynb #7002acc2
 def main_mark(
@@ -239,7 +304,8 @@ def parts_of_digit(
     "The main mark, and from there on what belongs to it"
     main, edge = main_mark(m), m.at_edge()
     parts = [main]
-    left = [i for i in np.argsort(-m.ink) if i != main and m.ink[i] > .02*m.ink[main] and (edge[main] or not edge[i])]
+    left = [i for i in np.argsort(-m.ink) if i != main]
+    left = [i for i in left if m.ink[i] > .02*m.ink[main] and (edge[main] or not edge[i])]
     while True:
         box = np.concatenate([m.box[parts,:2].min(0), m.box[parts,2:].max(0)])
         more = [i for i in left if belongs(m.box[i], box)]
@@ -251,15 +317,9 @@ def crop(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32; empty where there is no ink
     "As large as the ink"
-    mask = a > .12
-    return a[np.ix_(*(slice_of(np.atleast_1d(mask.any(k))) for k in (1, 0)))] if mask.any() else a[:0,:0]
-
-def slice_of(
-    used:np.ndarray,  # (n,) bool
-) -> np.ndarray:  # indices from the first True to the last
-    "From the first to the last"
-    at = np.nonzero(used)[0]
-    return np.arange(at[0], at[-1]+1)
+    rows, columns = np.nonzero(a > .12)
+    if not len(rows): return a[:0,:0]
+    return a[rows.min():rows.max()+1, columns.min():columns.max()+1].copy()
 
 def resized(
     a:np.ndarray,  # (h,w) float32
@@ -306,6 +366,17 @@ def centred(
     out[y:y+h,x:x+w] = a
     return np.round(255*out).astype(np.uint8)
 
+def normalise_digit(
+    a:np.ndarray,  # (h,w) float32, ink of one digit
+    pen:bool=True,  # bring strokes to MNIST's widths, see `fit_pen`
+) -> tuple[np.ndarray, float]:  # (28,28) uint8, all 0 where there is no ink; the pen's width, as of `fit_pen`
+    "One digit in MNIST's form"
+    a, width = crop(a), 0.
+    if a.size and pen:
+        a, width = fit_pen(np.pad(resized(a, 80), 12))
+        a = crop(a)
+    return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width
+
 # %% ../nbs/11_ink.ipynb #285a697e
 def to_mnist(
     a:np.ndarray,  # (h,w) float32, ink of one digit
@@ -313,11 +384,3 @@ def to_mnist(
 ) -> np.ndarray:  # (28,28) uint8; all 0 where there is no ink
     "One digit in MNIST's form"
     return normalise_digit(a, pen)[0]
-
-# %% ../nbs/11_ink.ipynb #766ffb18
-def normalise_digit(a, pen=True):
-    a, width = crop(a), 0.
-    if a.size and pen:
-        a, width = fit_pen(np.pad(resized(a, 80), 12))
-        a = crop(a)
-    return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width

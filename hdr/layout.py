@@ -14,10 +14,12 @@ from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
 def median_height(
-    boxes:np.ndarray,  # (n,>=4) of marks: x0, y0, x1, y1
+    boxes:np.ndarray,  # (n,>=4) of components: x0, y0, x1, y1
     frame:np.ndarray|None=None,  # (n,) bool: which are none
-) -> float:  # pixels; 20 where there is no mark
-    "How tall the marks are that carry the writing: the median, where a mark counts by the square of its smaller side, so that specks and lines do not"
+) -> float:  # pixels; 20 where there is no component
+    """Median height of the components that carry the writing
+
+    Each counts by the square of its smaller side, so that specks and lines do not."""
     b = boxes if frame is None or frame.all() else boxes[~frame]
     if not len(b): return 20.
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
@@ -26,19 +28,23 @@ def median_height(
     return float(h[order[np.searchsorted(weight, weight[-1]/2)]])
 
 def find_frames(
-    boxes:np.ndarray,  # (n,>=4) of marks
+    boxes:np.ndarray,  # (n,>=4) of components
     shape:tuple[int,int],  # of the page
     most:float=.85,  # share of the page's height and width
     thin:float=.05,  # share of its length that a line is wide
 ) -> np.ndarray:  # (n,) bool
-    "What is no writing by its size: a box or net of rules that fills the page, a line along it or, where the page is no strip, down it"
+    """What is no writing by its size
+
+    A box or net of rules that fills the page, a line along it or, where it is no strip, down it."""
     w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    fills = (h > most*shape[0]) & (w > most*shape[1])
+    along = (w > .6*shape[1]) & (h < thin*w)
     down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0])
-    return (h > most*shape[0]) & (w > most*shape[1]) | (w > .6*shape[1]) & (h < thin*w) | down & (shape[1] < 1.5*shape[0])
+    return fills | along | down & (shape[1] < 1.5*shape[0])
 
 def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
-) -> tuple[np.ndarray, np.ndarray]:  # (h,w) labels, 0 is paper; (n,5) x0, y0, x1, y1, area of labels 1..n
+) -> tuple[np.ndarray, np.ndarray]:  # (h,w) labels, 0: paper; (n,5) x0, y0, x1, y1, area of 1..n
     "Pieces of ink that hang together"
     _, labels, s, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     x, y, w, h, area = s[1:].T
@@ -48,19 +54,29 @@ def connected_components(
 def remove_background(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> np.ndarray:  # the same
-    "Dark ground beside the sheet, too wide for a stroke and open to the edge of the picture, is no ink"
+    "Dark ground beside the sheet, too wide for a stroke and open to the edge, is no ink"
     k = max(15, min(mask.shape)//25)
-    solid, b = connected_components(cv2.morphologyEx(np.pad(mask, k, mode='edge'), cv2.MORPH_OPEN, np.ones((k,k), np.uint8))[k:-k,k:-k])
-    edge = (b[:,:2].min(1) <= 0) | (b[:,2] >= mask.shape[1]) | (b[:,3] >= mask.shape[0])
+    square = np.ones((k,k), np.uint8)
+    opened = cv2.morphologyEx(np.pad(mask, k, mode="edge"), cv2.MORPH_OPEN, square)
+    solid, b = connected_components(opened[k:-k,k:-k])
+    edge = at_edge(b, mask.shape)
     if not edge.any(): return mask
-    return mask & (1-cv2.dilate(np.append(0, edge).astype(np.uint8)[solid], np.ones((5,5), np.uint8)))
+    ground = np.append(0, edge).astype(np.uint8)[solid]
+    return mask & (1-cv2.dilate(ground, np.ones((5,5), np.uint8)))
+
+def at_edge(
+    boxes:np.ndarray,  # (n,>=4) of components
+    shape:tuple[int,int],  # of the page
+) -> np.ndarray:  # (n,) bool
+    "Which reach the edge of the picture"
+    return (boxes[:,:2].min(1) <= 0) | (boxes[:,2] >= shape[1]) | (boxes[:,3] >= shape[0])
 
 # %% ../nbs/21_layout.ipynb #cf56c0e3
 def foreground(
     ink:np.ndarray,  # (h,w) 0..1
-) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; the usual height of marks, pixels
+) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; median height of the writing, pixels
     "Strokes and their size; rules that hang together with them are taken off to measure it"
-    mask = bare = remove_background(binarise(ink))
+    mask = remove_background(binarise(ink))
     b, (h, w) = connected_components(mask)[1], ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
@@ -70,47 +86,50 @@ def foreground(
 # %% ../nbs/21_layout.ipynb #4a139206
 def find_glyphs(
     ink:np.ndarray,  # (h,w) 0..1
-) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) x0, y0, x1, y1, area, label; the usual height
-    "Ink without rules and specks, as marks that can be digits or parts of them"
+) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) box, area, label; height
+    "Ink without rules and specks, as components that can be digits or parts of them"
     mask, size = foreground(ink)
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     size = median_height(b, find_frames(b, ink.shape))
-    edge = (b[:,:2].min(1) <= 0) | (b[:,2] >= mask.shape[1]) | (b[:,3] >= mask.shape[0])
-    keep = ~(edge & ((h > 1.5*size) | (h < .6*size))) & (np.maximum(w, h) > .1*size) & (b[:,4] > max(3, .004*size**2)) & (h < 3*size)
+    cut_off = at_edge(b, mask.shape) & ((h > 1.5*size) | (h < .6*size))
+    speck = (np.maximum(w, h) <= .1*size) | (b[:,4] <= max(3, .004*size**2))
+    keep = ~cut_off & ~speck & (h < 3*size)
     return labels, np.column_stack([b, np.arange(1, len(b)+1)])[keep], size
 
 # %% ../nbs/21_layout.ipynb #58f25974
 def chain_into_lines(
     boxes:np.ndarray,  # (n,>=4) x0, y0, x1, y1
-    size:float,  # usual height
+    size:float,  # median height
 ) -> list[list[int]]:  # rows of `boxes`, from left to right, in each line
-    "Marks as lines: from left to right, each goes on the line whose end is at its height"
+    "From left to right, each glyph goes on the line whose end is at its height"
     lines:list[list[int]] = []
     for i in np.argsort(boxes[:,0], kind='stable'):
         x0, y0, x1, y1 = boxes[i,:4]
         ends = np.array([boxes[l[-1],:4] for l in lines]).reshape(-1, 4)
         overlap = np.minimum(ends[:,3], y1) - np.maximum(ends[:,1], y0)
-        share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - np.maximum(0, x0-ends[:,2])/(100*size)
+        away = np.maximum(0, x0-ends[:,2])/(100*size)
+        share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - away
         if len(lines) and share.max() > .4: lines[int(share.argmax())].append(int(i))
         else: lines.append([int(i)])
     return lines
 
 # %% ../nbs/21_layout.ipynb #9a0138b7
 def find_lines(
-    boxes:np.ndarray,  # (n,>=4) of marks
-    size:float,  # usual height
+    boxes:np.ndarray,  # (n,>=4) of glyphs
+    size:float,  # median height
 ) -> list[np.ndarray]:  # rows of `boxes` in each line, from left to right; lines from top to bottom
-    "Tall marks make lines; small ones, dots and broken parts, go to the line that they stand in"
+    "Tall glyphs make lines; small ones, dots and broken parts, go to the line that they stand in"
     tall = boxes[:,3]-boxes[:,1] > .45*size
-    lines = [np.flatnonzero(tall)[c] for c in chain_into_lines(boxes[tall], size)] if tall.any() else []
-    homes:list[list[int]] = [[] for _ in lines]
-    all_, line = np.concatenate([[], *lines]).astype(int), np.repeat(np.arange(len(lines)), [len(l) for l in lines])
-    for i in np.flatnonzero(~tall) if lines else []:
-        away = box_distances(boxes[i], boxes[all_])
-        if away.min() < .8*size: homes[line[away.argmin()]].append(int(i))
-    full = [np.array(sorted([*l, *extra], key=lambda i: boxes[i,0]+boxes[i,2])) for l,extra in zip(lines, homes)]
+    if not tall.any(): return []
+    lines = [np.flatnonzero(tall)[c].tolist() for c in chain_into_lines(boxes[tall], size)]
+    members = np.concatenate(lines).astype(int)
+    line_of = np.repeat(np.arange(len(lines)), [len(l) for l in lines])
+    for i in np.flatnonzero(~tall):
+        away = box_distances(boxes[i], boxes[members])
+        if away.min() < .8*size: lines[line_of[away.argmin()]].append(int(i))
+    full = [np.array(sorted(l, key=lambda i: boxes[i,0]+boxes[i,2])) for l in lines]
     return sorted(full, key=lambda l: float(np.median(boxes[l,1]+boxes[l,3])))
 
 def box_distances(
@@ -126,8 +145,8 @@ def box_distances(
 def word_starts(
     boxes:list[list[int]],  # of digits, from left to right
     size:float,  # height of the line
-) -> list[bool]:  # for each but the first: does a field begin with it?
-    "A field begins after a gap that is wide in itself and wide beside the others of the line"
+) -> list[bool]:  # for each but the first: does a word begin with it?
+    "A word begins after a gap that is wide in itself and wide beside the others of the line"
     gaps = np.array([b[0]-a[2] for a,b in zip(boxes, boxes[1:])], float)
     usual = np.median(gaps) if len(gaps) else 0
     return [bool(g > .8*size and g > 2*max(usual, .15*size)) for g in gaps]
@@ -149,57 +168,75 @@ def skew(
 def rotate(
     ink:np.ndarray,  # (h,w)
     angle:float,  # degrees counter-clockwise
-) -> tuple[np.ndarray, np.ndarray]:  # (h,w), what is turned out of it is lost; (2,3) how to get a point's new place
+) -> tuple[np.ndarray, np.ndarray]:  # (h,w), what is turned out of it is lost; (2,3) the way there
     "A page a little turned"
     h, w = ink.shape
     m = cv2.getRotationMatrix2D((w/2, h/2), angle, 1)
     return cv2.warpAffine(ink, m, (w, h), flags=cv2.INTER_LINEAR), m
 
 # %% ../nbs/21_layout.ipynb #947b54cf
+few_pixels = 2_000_000  # of the small picture, which is enough to see how a page lies
+
 def normalise_size(
     ink:np.ndarray,  # (h,w) 0..1
-    aim:float=48,  # pixels, height of a usual mark
-) -> tuple[np.ndarray, float]:  # ink and how much larger it is
-    "Tiny writing made large enough to be cut between pixels; large writing smaller, to be quick"
+    aim:float=48,  # pixels, height of the writing
+) -> tuple[np.ndarray, float]:  # ink, and how much larger it is
+    "A page whose writing has a usual height"
     s = min(1., (few_pixels/ink.size)**.5)
     scale = min(4., aim*s/foreground(rescale(ink, s))[1], (most_pixels/4/ink.size)**.5)
-    return (ink, 1.) if .8 < scale < 1.5 else (rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2))
+    if .8 < scale < 1.5: return ink, 1.
+    return rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
-enough = 2.  # log of how much likelier marks must be digits than none, on average, for a page or a field to be one of digits
+enough = 2.  # mean log-odds, digit to none, of the glyphs of a page or a word that is one of digits
 
 def find_orientation(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
-    most:int=64,  # marks asked
+    most:int=64,  # glyphs asked
     doubt:float=3,  # by so much must another side be likelier, as a logarithm
 ) -> int:  # 0..3, counter-clockwise, so that the page is upright
-    "Turn some marks to all four sides and see on which they are likeliest to be digits: the sum of log(p of the best digit / p of no digit)"
-    labels, b, size = find_glyphs(ink)
-    w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    tall = np.maximum(w, h)
-    b = b[(tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 5*h) & (h < 5*w)] if len(b) else b  # a digit by itself
-    b = b[np.linspace(0, len(b)-1, min(most, len(b))).astype(int)]
+    """On which of four sides glyphs are likeliest to be digits
+
+    The sum of log(p of the best digit / p of no digit) over some of them."""
+    labels, b, _ = find_glyphs(ink)
+    b = single_glyphs(b, most)
     x = glyphs_to_mnist(ink, labels, b)
-    best, odds = np.swapaxes([digit_log_odds(rotate_mnist(x, k), model) for k in range(4)], 0, 1)  # (4,n) each
+    sides = [digit_log_odds(rotate_mnist(x, k), model) for k in range(4)]
+    best, odds = np.swapaxes(sides, 0, 1)  # (4,n) each
     taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
     total = odds.sum(1) + taller*np.array([1,-1,1,-1])
     k = int(total.argmax())
-    return k if len(b) and np.median(best[k]) > -.3 and odds[k].mean() > enough and total[k] > total[0]+doubt else 0
+    digits = len(b) and np.median(best[k]) > -.3 and odds[k].mean() > enough
+    return k if digits and total[k] > total[0]+doubt else 0
+
+def single_glyphs(
+    boxes:np.ndarray,  # (n,>=4) by `find_glyphs`
+    most:int,  # of them
+) -> np.ndarray:  # some rows of `boxes`, evenly from all of them
+    "Those that may each be a digit by itself, whichever side is up"
+    if not len(boxes): return boxes
+    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    tall = np.maximum(w, h)
+    one = (tall > .6*np.median(tall)) & (tall < 2*np.median(tall)) & (w < 5*h) & (h < 5*w)
+    return boxes[one][np.linspace(0, one.sum()-1, min(most, one.sum())).astype(int)]
 
 def glyphs_to_mnist(
     ink:np.ndarray,  # (h,w) 0..1
-    labels:np.ndarray, boxes:np.ndarray,  # by `find_glyphs`
+    labels:np.ndarray,  # (h,w) by `find_glyphs`
+    boxes:np.ndarray,  # (n,6) by `find_glyphs`
 ) -> np.ndarray:  # (n,28,28) uint8
-    "Each mark by itself in MNIST's form"
-    return np.array([to_mnist(ink[y0:y1,x0:x1]*(labels[y0:y1,x0:x1] == k)) for x0,y0,x1,y1,_,k in boxes], np.uint8).reshape(-1, 28, 28)
+    "Each glyph by itself in MNIST's form"
+    places = [(np.s_[y0:y1,x0:x1], k) for x0,y0,x1,y1,_,k in boxes]
+    out = [to_mnist(ink[place]*(labels[place] == k)) for place,k in places]
+    return np.array(out, np.uint8).reshape(-1, 28, 28)
 
 def digit_log_odds(
     x:np.ndarray,  # (n,28,28) uint8
     model:str='',  # shipped weights
     least:float=1e-4,  # probability that counts
 ) -> np.ndarray:  # (2,n) log p of the best digit; log of how much likelier that is than no digit
-    "How much a mark looks like a digit"
+    "How much a glyph looks like a digit"
     p = np.log(np.maximum(shared_recognizer(model).probabilities(x), least))
     best = p[:,:10].max(1, initial=np.log(least))
     return np.stack([best, best-p[:,10]])
@@ -208,18 +245,18 @@ def rotate_mnist(
     x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     k:int,  # quarter turns counter-clockwise
 ) -> np.ndarray:  # (n,28,28) uint8
-    "Turned about (14,14), where MNIST has its centre of mass: a pixel beside the middle of the picture"
+    "Turned about (14,14), where MNIST has its centre of mass: a pixel beside the picture's middle"
     down, right = ((0,0), (1,0), (1,1), (0,1))[k]
     return np.roll(np.rot90(x, k, (1,2)), (down,right), (1,2))
 
 # %% ../nbs/21_layout.ipynb #e348c877
-few_pixels = 2_000_000  # of the small picture
-
 def page_orientation(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
 ) -> tuple[int, float]:  # quarter turns counter-clockwise, and then degrees
-    "How to turn a page: seen in a small picture, since that is enough; one line of writing does not show that it is askew"
+    """How to turn a page: seen in a small picture, since that is enough
+
+    One line of writing does not show that it is askew."""
     a = normalise_size(rescale(ink, min(1., (few_pixels/ink.size)**.5)))[0]
     k = find_orientation(a, model)
     a = np.ascontiguousarray(np.rot90(a, k))
@@ -227,11 +264,11 @@ def page_orientation(
 
 # %% ../nbs/21_layout.ipynb #90fd8e8c
 def split_words(
-    line:np.ndarray,  # numbers of marks, from left to right
+    line:np.ndarray,  # numbers of glyphs, from left to right
     boxes:np.ndarray,  # (n,>=4)
-    size:float,  # usual height
-) -> list[np.ndarray]:  # the same, in as many parts as there are fields
-    "The fields of a line of marks"
+    size:float,  # median height
+) -> list[np.ndarray]:  # the same, in as many parts as there are words
+    "The words of a line of glyphs"
     starts = np.flatnonzero(word_starts(boxes[line,:4].tolist(), size))+1
     return np.split(line, starts)
 
@@ -239,44 +276,59 @@ def find_letters(
     ink:np.ndarray,  # (h,w) 0..1
     found:tuple,  # by `find_glyphs`
     model:str='',  # shipped weights
-    first:int=6,  # marks of a line that are looked at first
-) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of marks of words; (m,4) of the others; what speaks for digits on this page: below 0 it is rather one of words, or of no writing at all; 0: there is no mark by itself
-    "What is written in fields that are rather no digits"
+    first:int=6,  # glyphs of a line that are looked at first
+) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of letters; (m,4) of the others; evidence
+    """What is written in words that are rather no digits, and what speaks for digits on this page
+
+    Evidence below 0: the page is rather one of letters, or of no writing at all; 0: no glyph
+    stands by itself."""
     labels, b, size = found
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    one, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
+    single, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
     def ask(some):
         i = np.concatenate([[], *some]).astype(int)
         odds[i] = digit_log_odds(glyphs_to_mnist(ink, labels, b[i]), model)[1]-enough
         return float(odds[i].mean()) if len(i) else 0.
     lines = find_lines(b, size)
-    page = ask(l[one[l]][np.linspace(0, one[l].sum()-1, min(first, one[l].sum())).astype(int)] for l in lines)
+    page = ask(evenly(l[single[l]], first) for l in lines)
     doubtful = [l for l in lines if odds[l].min() < 0 or page < 0]
-    ask(l[one[l]] for l in doubtful)
-    some = [part for l in doubtful for part in split_words(l, b, size) if is_letters(odds[part[one[part]]], odds[l[one[l]]], page)]
-    words, all_ = (np.concatenate([[], *part]).astype(int) for part in (some, lines))
-    return b[words,:4], b[np.setdiff1d(all_, words),:4], page
+    ask(l[single[l]] for l in doubtful)
+    words = [(part, l) for l in doubtful for part in split_words(l, b, size)]
+    of = lambda some: odds[some[single[some]]]
+    letters = [part for part,l in words if is_letters(of(part), of(l), page)]
+    some, every = (np.concatenate([[], *i]).astype(int) for i in (letters, lines))
+    return b[some,:4], b[np.setdiff1d(every, some),:4], page
+
+def evenly(
+    values:np.ndarray,  # (n,)
+    most:int,  # of them
+) -> np.ndarray:
+    "Some of many, from the first to the last"
+    return values[np.linspace(0, len(values)-1, min(most, len(values))).astype(int)]
 
 def is_letters(
-    field:np.ndarray,  # (n,) log of how much likelier each mark is a digit than none, less `enough`
-    line:np.ndarray,  # (m,) of all marks of its line
+    word:np.ndarray,  # (n,) log of how much likelier each glyph is a digit than none, less `enough`
+    line:np.ndarray,  # (m,) of all glyphs of its line
     page:float,  # mean of the page
-    least:int=3,  # marks in a field that is judged by itself, and what a line or page of words counts
+    least:int=3,  # glyphs in a word that is judged by itself, and what its line and page count
 ) -> bool:
-    "Is a field rather no digits?"
-    if len(field) < least and len(line) >= least and line.sum() < 0: return True
-    return bool((page < 0 and len(line) >= least or len(field) >= least) and field.sum() + least*(min(0, page) + min(0, line.mean() if len(line) else 0)) < 0)
+    "Is a word rather no digits?"
+    if len(word) < least and len(line) >= least and line.sum() < 0: return True
+    judged = len(word) >= least or page < 0 and len(line) >= least
+    around = min(0, page) + min(0, line.mean() if len(line) else 0)
+    return bool(judged and word.sum() + least*around < 0)
 
 def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
-) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); what speaks for digits, see `find_letters`; its marks, where they were found on the way
-    "The page without its words, which are looked for in a small picture"
+) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs, where known
+    "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    words, rest, page = find_letters(small, found := find_glyphs(small), model)
-    around_ = lambda boxes: [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
-    out = np.zeros_like(ink) if page < 0 else ink.copy() if len(words) else ink
-    for place in around_(rest) if page < 0 else []: out[place] = ink[place]
-    for place in around_(words): out[place] = 0
+    letters, rest, page = find_letters(small, found := find_glyphs(small), model)
+    def places(boxes):
+        return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
+    out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
+    for place in places(rest) if page < 0 else []: out[place] = ink[place]
+    for place in places(letters): out[place] = 0
     return out, page, found if out is small else None

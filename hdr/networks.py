@@ -6,10 +6,11 @@
 __all__ = ['WeightsError', 'shipped', 'card', 'Network', 'keras_model']
 
 # %% ../nbs/12_networks.ipynb #c8699183
-import hashlib, json, os
+import hashlib, json, os, threading
 import numpy as np
 from importlib import resources
 from pathlib import Path
+from .data import cores
 
 # %% ../nbs/12_networks.ipynb #3b4a527c
 class WeightsError(ValueError): "Weights that are missing, or not the ones that their card describes"
@@ -24,7 +25,8 @@ def shipped(
     folder:Path|str='',  # '': `weights_dir`
 ) -> list[str]:  # names, cheapest first
     "The networks for single digits; the one that reads along strips says so in its card"
-    cards = [json.loads(p.read_text()) for p in Path(folder or weights_dir()).glob('*.json')]
+    files = Path(folder or weights_dir()).glob('*.json')
+    cards = [json.loads(p.read_text(encoding='utf-8')) for p in files]
     return [c['name'] for c in sorted(cards, key=lambda c: c['parameters']) if c.get('reads') != 'strips']
 
 # %% ../nbs/12_networks.ipynb #c323ad82
@@ -35,7 +37,7 @@ def card(
     "What is known about shipped weights; a wrong name is a `WeightsError` that lists the right ones"
     path = Path(folder or weights_dir())/f'{name}.json'
     if not path.exists(): raise WeightsError(f'no weights {name!r}; there are: {", ".join(shipped(folder))}')
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding='utf-8'))
 
 # %% ../nbs/12_networks.ipynb #5e2008c8
 def weights(
@@ -46,49 +48,64 @@ def weights(
     path, known = Path(folder or weights_dir())/f'{name}.tflite', card(name, folder)
     if not path.exists(): raise WeightsError(f'{path}: missing')
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != known['sha256']: raise WeightsError(f'{path}: not the file that {name}.json describes (SHA-256 differs)')
+    if hashlib.sha256(data).hexdigest() != known['sha256']:
+        raise WeightsError(f'{path}: not the file that {name}.json describes (SHA-256 differs)')
     return data
 
 # %% ../nbs/12_networks.ipynb #446c3422
 class Runtime:
-    "A LiteRT model, ready to use"
+    "A LiteRT model, ready to use from any number of threads; it can be pickled"
     def __init__(self,
         data:bytes,  # the model
-        threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
+        threads:int=0,  # for one call; 0: `$HDR_THREADS`, and all cores where that is not set
     ):
-        from ai_edge_litert.interpreter import Interpreter
-        self.runtime = Interpreter(model_content=data, num_threads=threads or int(os.environ.get('HDR_THREADS') or os.cpu_count() or 1))
-        self.entry, self.exit = (d[0]['index'] for d in (self.runtime.get_input_details(), self.runtime.get_output_details()))
-        self.columns, self.shape = int(self.runtime.get_output_details()[0]['shape'][-1]), ()
+        self.data, self.threads = bytes(data), threads or int(os.environ.get('HDR_THREADS') or cores())
+        self.own = threading.local()
+        self.columns = int(self.interpreter().get_output_details()[0]['shape'][-1])
         self.classes = min(self.columns, 11)  # a twelfth column is the second answer: is it print?
+
+    def interpreter(self):
+        "That of this thread, made when it is first asked for"
+        if getattr(self.own, 'process', None) != os.getpid():  # a fork has no thread but one
+            from ai_edge_litert.interpreter import Interpreter
+            self.own.it = Interpreter(model_content=self.data, num_threads=self.threads)
+            self.own.process, self.own.shape = os.getpid(), ()
+        return self.own.it
 
     def ask(self,
         x:np.ndarray,  # (n,28,28,1) float32, 0..1; of the network for strings (n,32,w,1)
-    ) -> np.ndarray:  # (n,10); (n,w/2,14)
+    ) -> np.ndarray:  # (n,classes); of the network for strings (n,w/2,classes)
         "One call of the runtime, which is set up anew where the number or size of images changes"
-        if x.shape != self.shape:
-            self.runtime.resize_tensor_input(self.entry, x.shape)
-            self.runtime.allocate_tensors()
-            self.shape = x.shape
-        self.runtime.set_tensor(self.entry, x)
-        self.runtime.invoke()
-        return self.runtime.get_tensor(self.exit)
+        it = self.interpreter()
+        entry, exit = it.get_input_details()[0]['index'], it.get_output_details()[0]['index']
+        if x.shape != self.own.shape:
+            self.own.shape = ()  # not set up, should the next lines fail
+            it.resize_tensor_input(entry, x.shape)
+            it.allocate_tensors()
+            self.own.shape = x.shape
+        it.set_tensor(entry, x)
+        it.invoke()
+        return it.get_tensor(exit)
 
     def outputs(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
         batch:int=64,  # images at once: few enough to stay in the processor's cache
-    ) -> np.ndarray:  # (n,10) float32, of `reader` (n,12): ten digits, 'no digit'; print
+    ) -> np.ndarray:  # (n,columns) float32; of `reader` (n,12): ten digits, 'no digit', print
         "All that the network says; another shape or type is a `ValueError`"
-        if x.dtype != np.uint8 or x.ndim != 3 or x.shape[1:] != (28,28): raise ValueError(f'wanted are images (n,28,28) uint8, not {x.shape} {x.dtype}')
+        if x.dtype != np.uint8 or x.ndim != 3 or x.shape[1:] != (28,28):
+            raise ValueError(f'wanted are images (n,28,28) uint8, not {x.shape} {x.dtype}')
         parts = [self.ask(x[i:i+batch,...,None]/np.float32(255)) for i in range(0, len(x), batch)]
         return np.concatenate([np.empty((0,self.columns), np.float32), *parts])
 
     def predict_proba(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
         batch:int=64,  # images at once
-    ) -> np.ndarray:  # (n,10) float32, of `reader` (n,11); rows sum to 1
+    ) -> np.ndarray:  # (n,classes) float32, rows sum to 1
         "How likely each digit is, or 'no digit'"
         return self.outputs(x, batch)[:,:self.classes]
+
+    def __getstate__(self): return {k: v for k,v in vars(self).items() if k != 'own'}
+    def __setstate__(self, state): vars(self).update(state, own=threading.local())
 
 # %% ../nbs/12_networks.ipynb #a5ba968c
 class Network(Runtime):
@@ -96,7 +113,7 @@ class Network(Runtime):
     def __init__(self,
         name:str='small',  # one of `shipped`
         folder:Path|str='',  # '': `weights_dir`
-        threads:int=0,  # 0: all cores
+        threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
     ):
         super().__init__(weights(name, folder), threads)
         self.card = card(name, folder)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from .image import gather, ImageError, read_image
-from .ink import (normalise_digit, find_marks, ink, light_share, main_mark, Marks, parts_of_digit, pen_range,
-    without_margins, without_rules)
-from .networks import apply_temperature, card, Network, shipped
+from .image import gather, ImageError, named, read_image
+from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
+    pen_range, remove_edge_rules, without_margins)
+from .networks import apply_temperature, Network
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
 @dataclass
@@ -29,7 +29,7 @@ class Look:
     light:float  # see `light_share`
     main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
     kept_share:float  # share of all ink that was kept
-    printed:float|None=None  # how likely print rather than handwriting, 0..1; None: nobody was asked
+    printed:float|None=None  # how likely print rather than handwriting, 0..1; None: not asked
 
 # %% ../nbs/13_recognize.ipynb #1bba8ec1
 def chosen_marks(
@@ -42,6 +42,30 @@ def chosen_marks(
     if which == 'digit': return parts_of_digit(m)
     return [main, *(int(i) for i in np.nonzero(m.ink > .02*m.ink[main])[0] if i != main)]
 
+# %% ../nbs/13_recognize.ipynb #dc203c2b
+def find_oddities(
+    grey:np.ndarray,  # (h,w) uint8
+    dark:bool,  # ink is dark
+    ruled:bool,  # rules were removed
+    m:Marks,  # all that were found
+    parts:list[int],  # those of the digit
+    width:float,  # of the pen, as by `fit_pen`
+) -> list[str]:  # notes in plain words
+    "What is unusual about a picture"
+    (x0, y0), (x1, y1) = m.box[parts,:2].min(0), m.box[parts,2:].max(0)
+    low, high = np.percentile(grey[y0:y1,x0:x1], (2, 98))
+    found = {
+        'dark background': not dark,
+        'low contrast': high - low < 60,
+        'very small': max(x1-x0, y1-y0) < 12,
+        'lines removed': ruled,
+        'several marks found': len(m.ink) > len(parts),
+        'broken strokes': len(parts) > 2,
+        'touches the edge': m.at_edge()[parts].any(),
+        'thin pen': 0 < width < pen_range[0],
+        'thick pen': width > pen_range[1]}
+    return [note for note,is_so in found.items() if is_so]
+
 def look(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool|None=None,  # is ink dark? None: find out
@@ -53,29 +77,16 @@ def look(
     light = light_share(grey)
     dark = light > .5 if dark is None else dark
     raw = ink(grey, dark, window)
-    a = without_rules(raw)
+    a = remove_edge_rules(raw)
     m = find_marks(a)
     if len(m.ink) == 0: return Look(grey, raw, a, np.zeros((28,28), np.uint8), ['blank'], light, 1., 1.)
     parts = chosen_marks(m, marks)
     mine = np.isin(m.labels, np.array(parts)+1)
-    kept = a*(cv2.dilate(mine.astype(np.uint8), np.ones((3,3), np.uint8)) > 0)*(mine | (m.labels == 0))
+    around = cv2.dilate(mine.astype(np.uint8), np.ones((3,3), np.uint8)) > 0
+    kept = a*around*(mine | (m.labels == 0))
     x, width = normalise_digit(kept)
-    return Look(grey, raw, kept, x, find_oddities(grey, dark, a is not raw and not np.array_equal(a, raw), m, parts, width), light, float(m.ink[parts[0]]/m.ink[parts].sum()), float(m.ink[parts].sum()/m.ink.sum()))
-
-def find_oddities(
-    grey:np.ndarray,  # (h,w) uint8
-    dark:bool,  # ink is dark
-    ruled:bool,  # rules were removed
-    m:Marks,  # all that were found
-    parts:list[int],  # those of the digit
-    width:float,  # of the pen, as by `fit_pen`
-) -> list[str]:  # notes in plain words
-    "What is unusual about a picture"
-    box = np.concatenate([m.box[parts,:2].min(0), m.box[parts,2:].max(0)])
-    size, (low, high) = max(box[2:]-box[:2]), np.percentile(grey[box[1]:box[3],box[0]:box[2]], (2, 98))
-    found = {'dark background': not dark, 'low contrast': high - low < 60, 'very small': size < 12, 'lines removed': ruled, 'several marks found': len(m.ink) > len(parts),
-        'broken strokes': len(parts) > 2, 'touches the edge': m.at_edge()[parts].any(), 'thin pen': 0 < width < pen_range[0], 'thick pen': width > pen_range[1]}
-    return [note for note,is_so in found.items() if is_so]
+    notes, weight = find_oddities(grey, dark, a is not raw, m, parts, width), m.ink[parts].sum()
+    return Look(grey, raw, kept, x, notes, light, float(m.ink[parts[0]]/weight), float(weight/m.ink.sum()))
 
 # %% ../nbs/13_recognize.ipynb #5ef31ee7
 class Recognizer:
@@ -88,12 +99,13 @@ class Recognizer:
     ):
         self.network = Network(name or 'reader', folder, threads)
         about = self.network.card
-        self.temperature, self.threshold = about.get('temperature', 1.), about.get('threshold', .5) if threshold is None else threshold
+        self.temperature = about.get('temperature', 1.)
+        self.threshold = about.get('threshold', .5) if threshold is None else threshold
 
     def probabilities(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-    ) -> np.ndarray:  # (n,11) float32: the digits, and 'no digit' (0 from a network that does not know it); rows sum to 1
-        "How likely each answer is; blank images are no digits"
+    ) -> np.ndarray:  # (n,11) float32: the digits, and 'no digit'; rows sum to 1
+        "How likely each answer is; a blank is no digit. A network of ten classes says 0 for 'no digit'"
         return self.both(x)[0]
 
     def printed(self,
@@ -132,15 +144,16 @@ class Recognizer:
         "Look at each picture, and again where that leaves doubt"
         found = [look(g) for g in greys]
         p, printed = self.both(np.stack([l.x for l in found]))
-        trust = p[:,:10].max(1)*[lone if l.kept_share < .8 and q.argmax() == 1 else 1 for l,q in zip(found, p)]
-        again = [(i, o) for i,l in enumerate(found) if trust[i] < sure for o in second_looks(l)]
-        if again:
-            new, print_again = self.both(np.stack([o.x for _,o in again]))
-            for k,(i, o) in enumerate(again):
-                if new[k,:10].max() <= trust[i]: continue
-                found[i], p[i], trust[i] = o, new[k], new[k,:10].max()
-                if printed is not None and print_again is not None: printed[i] = print_again[k]
         if printed is not None: found = [replace(l, printed=float(q)) for l,q in zip(found, printed)]
+        beside = [l.kept_share < .8 and q.argmax() == 1 for l,q in zip(found, p)]  # a stroke beside other ink
+        trust = p[:,:10].max(1)*np.where(beside, lone, 1)
+        again = [(i, o) for i,l in enumerate(found) if trust[i] < sure for o in second_looks(l)]
+        if not again: return found, p
+        new, printed = self.both(np.stack([o.x for _,o in again]))
+        for k,(i, o) in enumerate(again):
+            if new[k,:10].max() <= trust[i]: continue
+            seen = o if printed is None else replace(o, printed=float(printed[k]))
+            found[i], p[i], trust[i] = seen, new[k], new[k,:10].max()
         return found, p
 
     def classify(self,
@@ -149,7 +162,8 @@ class Recognizer:
     ):  # DataFrame: file, digit (None if rejected), confidence, rejected, second, notes, printed
         "Digits of pictures; one that can't be read is an `ImageError`"
         import pandas as pd
-        return pd.DataFrame([a for a,_ in self.answers(images, reject)], columns=columns).astype(dict(digit=object))
+        rows = [row for row,_ in self.answers(images, reject)]
+        return pd.DataFrame(rows, columns=columns).astype(dict(digit=object))
 
     def answers(self,
         images:Any,  # see `gather`
@@ -158,16 +172,18 @@ class Recognizer:
         batch:int=64,  # pictures in memory at once
     ):  # yields (dict of `columns`, (11,) probabilities)
         "Answers one by one, in the order of the pictures"
-        sources = gather(images)
-        for start in range(0, len(sources), batch):
-            names, greys = [], []
-            for i,s in enumerate(sources[start:start+batch], start):
-                name = str(s) if isinstance(s, (str, Path)) else f'image {i}'
-                try: greys.append(read_image(s, name, side)); names.append(name)
+        sources = list(enumerate(gather(images)))
+        for some in (sources[i:i+batch] for i in range(0, len(sources), batch)):
+            read = []
+            for i,source in some:
+                name, notes = named(source, else_=f'image {i}'), list[str]()
+                try: read.append((read_image(source, name, side, notes), name, notes))
                 except ImageError as e:
                     if faults is None: raise
                     faults.append(e)
-            if greys: yield from (self.answer(*a, reject) for a in zip(names, *self.looks(greys)))
+            if not read: continue
+            for (_,name,notes),seen,p in zip(read, *self.looks([grey for grey,_,_ in read])):
+                yield self.answer(name, replace(seen, notes=notes + seen.notes), p, reject)
 
     def answer(self,
         name:str,  # of the picture
@@ -176,19 +192,20 @@ class Recognizer:
         reject:bool=True,  # False: always the likeliest digit
     ) -> tuple[dict, np.ndarray]:  # `columns`; the probabilities
         "What is said of one picture"
-        second, first = np.argsort(p[:10])[-2:]
+        second, first = (int(d) for d in np.argsort(p[:10])[-2:])
         rejected = bool(reject and (p[first] < self.threshold or not seen.x.any()))
         notes = seen.notes + (['no digit'] if p[10] > .5 and 'blank' not in seen.notes else [])
-        values = (name, None if rejected else int(first), round(float(p[first]), 4), rejected, int(second),
-            '; '.join(notes), None if seen.printed is None else round(seen.printed, 3))
-        return dict(zip(columns, values)), p
+        printed = None if seen.printed is None else round(seen.printed, 3)
+        row = name, None if rejected else first, round(float(p[first]), 4), rejected, second, '; '.join(notes), printed
+        return dict(zip(columns, row)), p
 
     def explain(self,
         image:Any,  # path, bytes, Pillow image or array
     ):  # matplotlib figure
         "What came in, what the network sees, what it thinks, and what is odd"
-        (seen,), p = self.looks([read_image(image, side=side)])
-        return draw_look(seen, p[0], self.answer('', seen, p[0])[0])
+        notes:list[str] = []
+        (seen,), p = self.looks([read_image(image, side=side, notes=notes)])
+        return draw_look(seen, p[0], self.answer('', replace(seen, notes=notes + seen.notes), p[0])[0])
 
 # %% ../nbs/13_recognize.ipynb #1da2548b
 columns = ['file', 'digit', 'confidence', 'rejected', 'second', 'notes', 'printed']
@@ -200,19 +217,24 @@ side = 512  # pixels: larger pictures are read smaller; a digit needs no more
 def second_looks(
     seen:Look,  # the first look
 ) -> list[Look]:  # other looks at the same picture
-    "Other ways to see a picture: as a whole where there are several marks, without what was put together, with all there is, with strokes as wide as the picture, and with the other polarity where that was a close call"
+    "What `Recognizer.looks` tries in doubt; the reasons are given above"
     dark, widest = seen.light > .5, 2*max(seen.grey.shape)
-    tries:list[dict[str, Any]] = ([dict(dark=dark, marks='main')] if .6 < seen.main < 1 else []) + ([dict(dark=dark, marks='all')] if seen.kept_share < .95 else [])
-    tries += [dict(dark=dark, window=widest)] + ([dict(dark=not dark), dict(dark=not dark, window=widest)] if .3 < seen.light < .7 else [])
-    return ([whole_look(seen)] if seen.kept_share < 1 or seen.main < 1 else []) + [look(seen.grey, **how) for how in tries]
+    tries:list[dict[str, Any]] = []
+    if .6 < seen.main < 1: tries.append(dict(dark=dark, marks='main'))
+    if seen.kept_share < .95: tries.append(dict(dark=dark, marks='all'))
+    tries.append(dict(dark=dark, window=widest))
+    if .3 < seen.light < .7: tries += dict(dark=not dark), dict(dark=not dark, window=widest)
+    whole = [whole_look(seen)] if seen.kept_share < 1 or seen.main < 1 else []
+    return whole + [look(seen.grey, **how) for how in tries]
 
 def whole_look(
     seen:Look,  # the first look
 ) -> Look:
-    "The picture as it came, its digit in the middle: all of it in 28x28, light ink, full contrast; neighbours and paper are left to the network"
+    "All of the picture in 28x28, light ink, full contrast: neighbours and paper are left to the network"
     grey = cv2.resize(255-seen.grey if seen.light > .5 else seen.grey, (28,28), interpolation=cv2.INTER_AREA)
     low, high = np.percentile(grey, (5, 99))
-    return replace(seen, x=np.clip((grey - low)*(255/max(high - low, 1)), 0, 255).astype(np.uint8), notes=[*seen.notes, 'read as a whole'])
+    x = np.clip((grey - low)*(255/max(high - low, 1)), 0, 255).astype(np.uint8)
+    return replace(seen, x=x, notes=[*seen.notes, 'read as a whole'])
 
 def draw_look(
     seen:Look,  # what was seen
@@ -223,12 +245,15 @@ def draw_look(
     from matplotlib.figure import Figure
     figure = Figure(figsize=(9, 2.3), layout='constrained')
     axes = figure.subplots(1, 5, width_ratios=[1,1,1,1,1.6])
-    for ax,a,title in zip(axes, (seen.grey, seen.ink, seen.kept, seen.x), ('came in', 'ink', 'taken for the digit', 'seen by the network')):
+    steps = {'came in': seen.grey, 'ink': seen.ink, 'taken for the digit': seen.kept,
+        'seen by the network': seen.x}
+    for ax,(title,a) in zip(axes, steps.items()):
         ax.imshow(a, cmap='gray', vmin=0, vmax=255 if a.dtype == np.uint8 else 1)
         ax.set(xticks=[], yticks=[])
         ax.set_title(title, fontsize=9)
     axes[4].barh([*'0123456789', 'none'], p, color=['C0']*10 + ['0.6'])
-    axes[4].set(xlim=(0, 1), title='no digit' if answer['rejected'] else f'{answer["digit"]}, {answer["confidence"]:.1%}')
+    said = 'no digit' if answer['rejected'] else f'{answer["digit"]}, {answer["confidence"]:.1%}'
+    axes[4].set(xlim=(0, 1), title=said)
     axes[4].invert_yaxis()
     if answer['notes']: figure.supxlabel(answer['notes'], fontsize=9)
     return figure

@@ -30,7 +30,8 @@ def compose_glyphs(
     tops,  # pixels above each
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) ink 0..1; (n,4) boxes
     "One picture of many, from left to right"
-    tops, lefts = [max(0, round(t)) for t in tops], np.cumsum([0, *[max(1, c.shape[1]+round(g)) for c,g in zip(crops, gaps)]])
+    tops = [max(0, round(t)) for t in tops]
+    lefts = np.cumsum([0, *[max(1, c.shape[1]+round(g)) for c,g in zip(crops, gaps)]])
     boxes = np.array([[l, t, l+c.shape[1], t+len(c)] for l,t,c in zip(lefts, tops, crops)])
     out = np.zeros(boxes[:,:1:-1].max(0), np.float32)
     for c,(x0,y0,x1,y1) in zip(crops, boxes): np.maximum(out[y0:y1,x0:x1], c, out=out[y0:y1,x0:x1])
@@ -44,7 +45,8 @@ def scale_glyph(
     "A digit larger or smaller"
     n = round(28*scale)
     move = np.array([[scale, -slant*scale, 14*slant*scale+n/2], [0, scale, 0]])
-    a = cv2.warpAffine(a.astype(np.float32)/255, move, (2*n, n), flags=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR).clip(0, 1)
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
+    a = cv2.warpAffine(a.astype(np.float32)/255, move, (2*n, n), flags=how).clip(0, 1)
     ys, xs = np.flatnonzero(a.max(1) > .2), np.flatnonzero(a.max(0) > .2)
     return a[ys[0]:ys[-1]+1, xs[0]:xs[-1]+1]
 
@@ -59,12 +61,18 @@ def sample_paper(
     y, x = np.ogrid[:shape[0],:shape[1]]
     paper = np.full(shape, rng.uniform(.8, .95), np.float32)
     thick = max(1, pitch/30)
-    if kind in ('ruled', 'squared'): paper[((y+rng.uniform(0, pitch))%pitch < thick)[:,0]] *= rng.uniform(.6, .8)
-    if kind == 'squared': paper[:,((x+rng.uniform(0, pitch))%pitch < thick)[0]] *= rng.uniform(.6, .8)
+    if kind in ('ruled', 'squared'):
+        rows = ((y+rng.uniform(0, pitch))%pitch < thick)[:,0]
+        paper[rows] *= rng.uniform(.6, .8)
+    if kind == 'squared':
+        columns = ((x+rng.uniform(0, pitch))%pitch < thick)[0]
+        paper[:,columns] *= rng.uniform(.6, .8)
     if kind == 'pattern':
         lean, bend = rng.uniform(-.3, .3), rng.uniform(.5, 1.5)
-        paper *= 1-rng.uniform(.1, .25)*(np.sin((y+lean*x)*2*np.pi/max(4, pitch/6)+bend*np.sin(x*4*np.pi/pitch)) > .4)
-    return paper*(1+rng.uniform(-.2, .2)*(x/shape[1]-.5)+rng.uniform(-.2, .2)*(y/shape[0]-.5)).astype(np.float32)
+        wave = np.sin((y+lean*x)*2*np.pi/max(4, pitch/6)+bend*np.sin(x*4*np.pi/pitch))
+        paper *= 1-rng.uniform(.1, .25)*(wave > .4)
+    across, down = rng.uniform(-.2, .2), rng.uniform(-.2, .2)
+    return paper*(1+across*(x/shape[1]-.5)+down*(y/shape[0]-.5)).astype(np.float32)
 
 # %% ../nbs/14_samples.ipynb #83d2bbe9
 def sample_string(
@@ -72,7 +80,7 @@ def sample_string(
     y:np.ndarray,  # (n,) what they are
     rng:np.random.Generator,
     digits:tuple[int,int]=(2, 8),  # least and most
-    gap:tuple[float,float]=(4, 10),  # pixels of MNIST between two digits, least and most; below 0 they overlap
+    gap:tuple[float,float]=(4, 10),  # pixels of MNIST between two digits; below 0 they overlap
     scale:float=1.,  # of MNIST's 20 pixels
     paper:str='plain',  # see `sample_paper`
     slant:float=0.,  # at most, pixels to the side per pixel up
@@ -80,9 +88,11 @@ def sample_string(
 ) -> tuple[np.ndarray, str]:  # (h,w) uint8 grey, dark ink on light paper; what it says
     "A string of digits as a scanner sees it"
     i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
-    ink, _ = sample_glyphs(x[i], scale*rng.uniform(*gap, len(i)-1), scale*rng.uniform(-1.5, 1.5, len(i)), scale, rng.uniform(-slant, slant))
+    gaps, shifts = scale*rng.uniform(*gap, len(i)-1), scale*rng.uniform(-1.5, 1.5, len(i))
+    ink, _ = sample_glyphs(x[i], gaps, shifts, scale, rng.uniform(-slant, slant))
     ink = np.pad(ink, round(8*scale))
-    page = sample_paper(ink.shape, paper, rng, 20*scale)*(1-ink*rng.uniform(.6, .9)) + rng.normal(0, noise, ink.shape)
+    page = sample_paper(ink.shape, paper, rng, 20*scale)*(1-ink*rng.uniform(.6, .9))
+    page = page + rng.normal(0, noise, ink.shape)
     return (255*page.clip(0, 1)).astype(np.uint8), ''.join(map(str, y[i]))
 
 # %% ../nbs/14_samples.ipynb #f661602d
@@ -118,7 +128,8 @@ def sample_page(
         words, left = [], 2*tall
         for _ in range(rng.integers(fields[0], fields[1]+1)):
             i = rng.integers(0, len(x), rng.integers(digits[0], digits[1]+1))
-            a, _ = sample_glyphs(x[i], tall/20*rng.uniform(*gap, len(i)-1), tall/20*rng.uniform(-1.5, 1.5, len(i)), tall/20, rng.uniform(-.1, .3))
+            gaps, shifts = tall/20*rng.uniform(*gap, len(i)-1), tall/20*rng.uniform(-1.5, 1.5, len(i))
+            a, _ = sample_glyphs(x[i], gaps, shifts, tall/20, rng.uniform(-.1, .3))
             top, at = round(2*tall+r*step), round(left)
             if at+a.shape[1] > w-tall or top+len(a) > h: break
             ink[top:top+len(a),at:at+a.shape[1]] = a
@@ -142,12 +153,15 @@ def photograph(
     corners, d = np.array([[0,0], [w,0], [w,h], [0,h]], np.float32), depth*w/2
     turn = cv2.getRotationMatrix2D((w/2, h/2), tilt, 1-abs(tilt)/90)
     seen = (np.array([[d,0], [w-d,0], [w,h], [0,h]])@turn[:,:2].T+turn[:,2]).astype(np.float32)
-    if tilt or depth: page = cv2.warpPerspective(page, cv2.getPerspectiveTransform(corners, seen), (w, h), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=.75)
+    if tilt or depth:
+        m = cv2.getPerspectiveTransform(corners, seen)
+        page = cv2.warpPerspective(page, m, (w, h), flags=cv2.INTER_AREA, borderValue=.75)  # on a grey table
     if shadow:
         y, x = np.ogrid[:h,:w]
         edge = rng.uniform(.3, .7)*w+rng.uniform(-.3, .3)*(y-h/2)
         page = page*(1-shadow/(1+np.exp((x-edge)/(.02*w))))
-    return (255*(cv2.GaussianBlur(page.astype(np.float32), (0,0), .7)+rng.normal(0, noise, (h,w))).clip(0, 1)).astype(np.uint8)
+    page = cv2.GaussianBlur(page.astype(np.float32), (0,0), .7) + rng.normal(0, noise, (h,w))
+    return (255*page.clip(0, 1)).astype(np.uint8)
 
 # %% ../nbs/14_samples.ipynb #fd99cf33
 def validation_page(
@@ -166,15 +180,20 @@ def warp_glyph(
 ) -> np.ndarray:  # (h,w) float32, 0..1
     "As if by hand: slanted and warped"
     h, w = a.shape
-    right, down = (cv2.resize(rng.normal(0, amount, (4,4)).astype(np.float32), (w,h), interpolation=cv2.INTER_CUBIC) for _ in range(2))
+    coarse = (rng.normal(0, amount, (4,4)).astype(np.float32) for _ in range(2))
+    right, down = (cv2.resize(c, (w,h), interpolation=cv2.INTER_CUBIC) for c in coarse)
     y, x = np.mgrid[:h,:w].astype(np.float32)
-    return cv2.remap(a.astype(np.float32)/255, x + right + np.float32(rng.uniform(-.3, .3))*(y-h/2), y + down, cv2.INTER_LINEAR)
+    slant = np.float32(rng.uniform(-.3, .3))
+    return cv2.remap(a.astype(np.float32)/255, x + right + slant*(y-h/2), y + down, cv2.INTER_LINEAR)
 
 # %% ../nbs/14_samples.ipynb #934b6c61
 def scribble(rng):
     "A line through random points, angular or round, open or closed"
-    a, points = np.zeros((120,120), np.uint8), rng.uniform(15, 105, (int(rng.integers(2, 9)),2)).astype(np.float32)
-    cv2.polylines(a, [np.round(8*cv2.resize(points, (2,60), interpolation=int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC])))).astype(np.int32)], bool(rng.random() < .3), 255, int(rng.integers(3, 11)), cv2.LINE_AA, 3)
+    a = np.zeros((120,120), np.uint8)
+    points = rng.uniform(15, 105, (int(rng.integers(2, 9)),2)).astype(np.float32)
+    how = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    line = np.round(8*cv2.resize(points, (2,60), interpolation=how)).astype(np.int32)
+    cv2.polylines(a, [line], bool(rng.random() < .3), 255, int(rng.integers(3, 11)), cv2.LINE_AA, 3)
     return warp_glyph(a, rng, 1.)
 
 def shape(rng):
@@ -184,14 +203,18 @@ def shape(rng):
     if kind == 0: cv2.rectangle(a, p[0], p[1], 255, int(rng.choice([-1,3,5,8])))
     elif kind == 1: cv2.fillPoly(a, [np.array(p, np.int32)], 255, cv2.LINE_AA)
     elif kind == 2: cv2.ellipse(a, (60,60), p[0], float(rng.uniform(0, 180)), 0, 360, 255, -1)
-    elif kind == 3: [cv2.line(a, q, r, 255, int(rng.integers(2, 8)), cv2.LINE_AA) for q,r in zip(p, p[1:] + p[:1])]
-    else: [cv2.circle(a, q, int(rng.integers(3, 11)), 255, -1, cv2.LINE_AA) for q in p]
+    elif kind == 3:
+        for q,r in zip(p, p[1:] + p[:1]): cv2.line(a, q, r, 255, int(rng.integers(2, 8)), cv2.LINE_AA)
+    else:
+        for q in p: cv2.circle(a, q, int(rng.integers(3, 11)), 255, -1, cv2.LINE_AA)
     return warp_glyph(a, rng, 2.)
 
 def texture(rng):
     "Noise, fine or coarse"
     n = rng.normal(0, 1, (int(rng.integers(6, 40)),)*2).astype(np.float32)
-    return np.clip(cv2.resize(n, (120,120), interpolation=int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC])))*rng.uniform(.5, 2) - rng.uniform(-.3, 1), 0, 1)
+    how = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_CUBIC]))
+    n = cv2.resize(n, (120,120), interpolation=how)*rng.uniform(.5, 2)
+    return np.clip(n - rng.uniform(-.3, 1), 0, 1)
 
 # %% ../nbs/14_samples.ipynb #5c6e58bf
 def pair(
@@ -239,9 +262,10 @@ def photograph_digit(
     return np.clip(paper*(1-ink*strokes) + rng.normal(0, noise, (size,size)), 0, 255).astype(np.uint8)
 
 def hard_pictures() -> dict:  # name -> (h,w) uint8
-    "What the normaliser has to cope with, made from MNIST's test digits by simulated pens, paper, light and sensors"
+    "What the normaliser has to cope with: MNIST's test digits under simulated pens, paper, light and sensors"
     x, photo = load_mnist()[1][0], photograph_digit
-    tight, neighbour = x[1][np.ix_(x[1].any(1), x[1].any(0))], np.roll(x[0], 17, 1)*(np.arange(28) > 23).astype(np.uint8)
+    tight = x[1][np.ix_(x[1].any(1), x[1].any(0))]
+    neighbour = np.roll(x[0], 17, 1)*(np.arange(28) > 23).astype(np.uint8)
     return {'shadow': photo(x[0]), 'pencil on rules': photo(x[7], ink=.35, rules=20),
         'chalk': 255-photo(x[4], shade=.7), 'tight': photo(np.pad(tight, 1), 100),
         'far away': np.pad(photo(x[15], 40, shade=0, noise=2), ((100,60),(30,130)), constant_values=225),

@@ -9,7 +9,8 @@ __all__ = ['edit_distance', 'score']
 import os, shutil, subprocess, time
 import numpy as np
 from PIL import Image
-from typing import Callable
+from typing import Any, Callable
+from .image import read_image
 from .read import png_bytes, read_page
 
 # %% ../nbs/28_scans.ipynb #72d945e1
@@ -34,27 +35,36 @@ def digits_only(
 
 # %% ../nbs/28_scans.ipynb #a49d0cd9
 def score(
-    pairs,  # of (grey, truth)
-    reads:Callable|None=None,  # function of grey -> text; None: `read_page`
+    pairs,  # of (picture, truth): path, bytes, Pillow image or array, and text
+    reads:Callable|None=None,  # function of a picture -> text; None: `read_page`
     **how,  # for `read_page`
-) -> dict:  # n, digits, exact (share), error (characters, share), ms
+) -> dict:  # n, digits, exact (share), error (characters by those of the truth), ms
     "Read pictures whose text is known"
     n = digits = right = wrong = 0
     start = time.perf_counter()
-    for grey,truth in pairs:
-        got = digits_only(reads(grey) if reads else read_page(grey, **how).text)
-        n, digits, right, wrong = n+1, digits+len(truth), right+(got == truth), wrong+min(edit_distance(got, truth), len(truth))
-    return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=1e3*(time.perf_counter()-start)/max(1, n))
+    for picture,truth in pairs:
+        got = digits_only(reads(picture) if reads else read_page(picture, **how).text)
+        n, digits = n+1, digits+len(truth)
+        right, wrong = right+(got == truth), wrong+edit_distance(got, truth)
+    ms = 1e3*(time.perf_counter()-start)/max(1, n)
+    return dict(n=n, digits=digits, exact=right/max(1, n), error=wrong/max(1, digits), ms=ms)
 
 # %% ../nbs/28_scans.ipynb #6f5f79eb
 def tesseract(
-    grey:np.ndarray,  # (h,w) uint8
+    picture:Any,  # path, bytes, Pillow image or array
 ) -> str:
-    "What Tesseract reads, from Debian's package where it is installed; with one thread, since several wait for each other most of the time"
+    """What Tesseract reads, from Debian's package where it is installed
+
+    With one thread, since several wait for each other most of the time."""
+    grey = read_image(picture)
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
-    return subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png_bytes(Image.fromarray(grey)), capture_output=True, check=True, env={**os.environ, 'OMP_THREAD_LIMIT': '1'}).stdout.decode().strip()
+    png, alone = png_bytes(Image.fromarray(grey)), {**os.environ, 'OMP_THREAD_LIMIT': '1'}
+    done = subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png, capture_output=True,
+        check=True, env=alone)
+    return done.stdout.decode().strip()
 
 def tesseract_version() -> str:  # such as 'Tesseract 5.3.0'; '' where it is not installed
     "Which one it is"
     if not shutil.which('tesseract'): return ''
-    return subprocess.run(['tesseract', '--version'], capture_output=True, text=True).stdout.split('\n')[0].capitalize()
+    done = subprocess.run(['tesseract', '--version'], capture_output=True, text=True)
+    return done.stdout.split('\n')[0].capitalize()

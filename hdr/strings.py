@@ -24,40 +24,20 @@ class Strip:
     seen:np.ndarray  # (line_height,w) float32, 0..1, 1 is ink
     box:list[int]  # where it is on the page: x0, y0, x1, y1; may reach beyond it
     line:int=0  # number of the line
+
     @property
-    def size(self) -> float: "Height of writing, pixels of the page"; return (self.box[3]-self.box[1])*writing_height/line_height
+    def size(self) -> float:
+        "Height of writing, pixels of the page"
+        return (self.box[3]-self.box[1])*writing_height/line_height
 
 def split_at_gaps(
-    boxes:np.ndarray,  # (n,>=4) of the marks of a line
+    boxes:np.ndarray,  # (n,>=4) of the glyphs of a line
     size:float,  # height of the line, pixels
     gap:float=1.5,  # in heights of the line
 ) -> list[np.ndarray]:  # rows of `boxes`
-    "Marks that stand together, from left to right"
+    "Glyphs that stand together, from left to right"
     b = boxes[np.argsort(boxes[:,0])]
     return np.split(b, np.flatnonzero(b[1:,0]-np.maximum.accumulate(b[:,2])[:-1] > gap*size)+1)
-
-views = (1, .23), (.8, .23), (1.25, .23), (1, 1)  # how marks are looked at: factor of their height, and what is beside them, in heights
-
-pictures = .75, 1, 1.3  # how a whole picture is looked at: height of the strip, in heights of the picture
-
-def line_strips(
-    ink:np.ndarray,  # (h,w) 0..1 of the page
-    boxes:np.ndarray,  # (n,>=4) of marks that stand together
-    size:float,  # height of the line, pixels
-    room:tuple[float,float],  # where the marks to the left end and those to the right begin, pixels
-    line:int=0,  # number of the line
-) -> list[Strip]:  # several: one of them may be read better than the others
-    "Cut out so that its tall marks lie in the middle and have the height of writing; or are somewhat smaller or larger; or with what is beside them"
-    h = boxes[:,3]-boxes[:,1]
-    tall = boxes[h > .45*size] if (h > .45*size).any() else boxes
-    top, bottom, left, right = np.median(tall[:,1]), np.median(tall[:,3]), boxes[:,0].min(), boxes[:,2].max()
-    high, middle, out = max(bottom-top, .5*size), (top+bottom)/2, []
-    for factor,aside in views:
-        half, aside = factor*high*line_height/writing_height/2, aside*factor*high
-        x0, x1 = left-aside, right+aside
-        if aside > .9*high: x0, x1 = max(x0, room[0]), min(x1, room[1])
-        out.append(crop_strip(ink, [x0, middle-half, x1, middle+half], line))
-    return out
 
 def crop_strip(
     ink:np.ndarray,  # (h,w) 0..1 of the page
@@ -71,35 +51,76 @@ def crop_strip(
     part = np.zeros((y1-y0, x1-x0), np.float32)
     part[max(0,-y0):,max(0,-x0):][:here.shape[0],:here.shape[1]] = here
     wide = max(4, round((x1-x0)*line_height/(y1-y0)))
-    seen = cv2.resize(part, (wide,line_height), interpolation=cv2.INTER_AREA if y1-y0 > line_height else cv2.INTER_LINEAR)
-    return Strip(seen.clip(0, 1), box, line)
+    how = cv2.INTER_AREA if y1-y0 > line_height else cv2.INTER_LINEAR
+    return Strip(cv2.resize(part, (wide,line_height), interpolation=how).clip(0, 1), box, line)
+
+# %% ../nbs/22_strings.ipynb #f60fa48b
+views = (1, .23), (.8, .23), (1.25, .23), (1, 1)  # factor of the height; what is beside, in heights
+
+pictures = .75, 1, 1.3  # how a whole picture is looked at: height of the strip, in its heights
+
+def line_strips(
+    ink:np.ndarray,  # (h,w) 0..1 of the page
+    boxes:np.ndarray,  # (n,>=4) of glyphs that stand together
+    size:float,  # height of the line, pixels
+    room:tuple[float,float],  # from the glyphs to the left to those to the right, pixels
+    line:int=0,  # number of the line
+) -> list[Strip]:  # as many as there are views
+    "A group of glyphs in several views"
+    h = boxes[:,3]-boxes[:,1]
+    tall = boxes[h > .45*size] if (h > .45*size).any() else boxes
+    top, bottom = np.median(tall[:,1]), np.median(tall[:,3])
+    left, right = boxes[:,0].min(), boxes[:,2].max()
+    high, middle, out = max(bottom-top, .5*size), (top+bottom)/2, []
+    for factor,aside in views:
+        half, aside = factor*high*line_height/writing_height/2, aside*factor*high
+        x0, x1 = left-aside, right+aside
+        if aside > .9*high: x0, x1 = max(x0, room[0]), min(x1, room[1])
+        out.append(crop_strip(ink, [x0, middle-half, x1, middle+half], line))
+    return out
 
 # %% ../nbs/22_strings.ipynb #84793024
-@lru_cache
-def string_network() -> Network: "The network for strings, loaded once"; return Network('strings')
-
 def string_alphabet() -> str:  # such as '0123456789.,-'
     "What the network for strings can say, from 1 on (0: nothing new): its card has it"
     return card('strings')['alphabet']
 
+@lru_cache
+def string_network() -> Network:
+    "The network for strings, loaded once"
+    return Network('strings')
+
+strip_widths = 48, 72, 96, 128, 160, 192, 256, 384, 512  # pixels; then 768, 1024, 1536, 2048, ...
+
+def padded_width(
+    wide:int,  # pixels
+) -> int:  # one of `strip_widths`, or beyond them 2 or 3 times a power of 2
+    "The width to which a strip is padded"
+    for w in strip_widths:
+        if wide <= w: return w
+    power = 1 << (wide-1).bit_length()  # the next power of 2
+    return power*3//4 if wide <= power*3//4 else power
+
 def strip_probabilities(
     strips:list[Strip],
     most:int=16,  # strips at once
-) -> list[np.ndarray]:  # (t,1+alphabet) probabilities of each, a row for two columns of the strip
-    "What the network says along each strip; those of about the same width are asked together"
-    out:dict[int, np.ndarray] = {}
-    order = np.argsort([s.seen.shape[1] for s in strips], kind='stable')
-    for some in (order[i:i+most] for i in range(0, len(order), most)):
-        x = np.zeros((len(some), line_height, -(-max(strips[i].seen.shape[1] for i in some)//32)*32), np.float32)
-        for a,i in zip(x, some): a[:,:strips[i].seen.shape[1]] = strips[i].seen
-        p = string_network().ask(x[...,None])
-        out |= {int(i): q[:-(-strips[i].seen.shape[1]//2)] for i,q in zip(some, p)}
-    return [out[i] for i in range(len(strips))]
+) -> list[np.ndarray]:  # (t,14) probabilities of each, a row for two columns of the strip
+    "What the network says along each strip"
+    by_width:dict[int, list[int]] = {}
+    for i,s in enumerate(strips): by_width.setdefault(padded_width(s.seen.shape[1]), []).append(i)
+    out:list[np.ndarray] = [np.empty(0)]*len(strips)
+    for wide,same in by_width.items():
+        for some in (same[k:k+most] for k in range(0, len(same), most)):
+            x = np.zeros((len(some), line_height, wide, 1), np.float32)
+            for a,i in zip(x, some): a[:,:strips[i].seen.shape[1],0] = strips[i].seen
+            for i,q in zip(some, string_network().ask(x)):
+                out[i] = q[:-(-strips[i].seen.shape[1]//2)]
+    return out
 
+# %% ../nbs/22_strings.ipynb #d8c07c55
 def ctc_best_path(
     p:np.ndarray,  # (t,14) probabilities, or anything that grows with them
-) -> list[tuple[int,int,int]]:  # place in the alphabet, from 1; its first step, and the one after its last
-    "What is said along a strip: an answer that goes on is one (the best path of CTC, Graves et al. 2006)"
+) -> list[tuple[int,int,int]]:  # place in the alphabet, from 1; from step; to step
+    "What is said along a strip: an answer that goes on is one"
     at, out = 0, []
     for k,run in groupby(p.argmax(1).tolist()):
         n = len(list(run))
@@ -108,42 +129,54 @@ def ctc_best_path(
     return out
 
 # %% ../nbs/22_strings.ipynb #86101fe0
+Spike = tuple[int,int,int]  # by `ctc_best_path`
+
 def backed_by_ink(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
     s:Strip,
     ink:np.ndarray,  # (h,w) of the page, above 0 where ink is that is no rule
     near:float=3,  # pixels of the strip to both sides
     least:float=.1,  # of the strip's height
-) -> list[tuple[int,int,int]]:  # as by `ctc_best_path`
+) -> list[Spike]:
     "What is said where there is ink"
     wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
     def backed(a, b):
         at = s.box[0]+wide*(a+b)
-        under = ink[max(0,s.box[1]):max(0,s.box[3]), max(0,int(at-near*wide)):max(0,int(at+near*wide)+1)]
-        return under.any(1).sum() > least*tall
+        columns = np.s_[max(0,int(at-near*wide)):max(0,int(at+near*wide)+1)]
+        return ink[max(0,s.box[1]):max(0,s.box[3]), columns].any(1).sum() > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
 
 def decode_strip(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
-    spikes:list[tuple[int,int,int]],  # those of them that count
+    spikes:list[Spike],  # those of them that count
     s:Strip,
-    ink:np.ndarray,  # (h,w) of the page, above 0 where marks are
+    ink:np.ndarray,  # (h,w) of the page, above 0 where glyphs are
     threshold:float,  # least confidence
 ) -> list[Digit|str]:  # digits and separators, from left to right
     "What a strip says, and where"
     out:list[Digit|str] = []
     middle = np.array([(a+b)/2 for _,a,b in spikes])
     ends = np.concatenate([middle[:1]-9, (middle[1:]+middle[:-1])/2, middle[-1:]+9])
+    step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
     for (k,a,b),left,right,at in zip(spikes, ends, ends[1:], middle):
-        if k > 10: out.append(string_alphabet()[k-1]); continue
-        q = p[a+p[a:b,k].argmax(),1:11]
-        top = [[int(i), round(float(q[i]), 4)] for i in q.argsort()[::-1][:3]]
-        step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
-        out.append(Digit(k-1, top[0][1], tighten_box(ink, [s.box[0]+step*max(left, at-9), s.box[1], s.box[0]+step*min(right, at+9), s.box[3]]), top[0][1] < threshold, top))
+        if k > 10:
+            out.append(string_alphabet()[k-1])
+            continue
+        x0, x1 = (s.box[0]+step*v for v in (max(left, at-9), min(right, at+9)))
+        box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
+        top = best_digits(p[a+p[a:b,k].argmax(),1:11])
+        out.append(Digit(k-1, top[0][1], box, top[0][1] < threshold, top))
     return out
 
+def best_digits(
+    p:np.ndarray,  # (10,) probabilities
+    most:int=3,
+) -> list[list]:  # [digit, probability], likeliest first
+    "The likeliest digits"
+    return [[int(k), round(float(p[k]), 4)] for k in p.argsort()[::-1][:most]]
+
 def tighten_box(
-    ink:np.ndarray,  # (h,w) of the page, above 0 where marks are
+    ink:np.ndarray,  # (h,w) of the page, above 0 where glyphs are
     box,  # x0, y0, x1, y1
 ) -> list[int]:  # a box
     "The part of a box that has ink; all of it where there is none"
@@ -173,7 +206,7 @@ def assemble_line(
 ) -> Line|None:  # None where no digit is
     "Digits, separators and spaces as a line"
     digits = [f for f in found if isinstance(f, Digit)]
-    if not digits or sum(not d.rejected for d in digits)*2 <= len(digits): return None  # a word, a drawing
+    if not digits or sum(not d.rejected for d in digits)*2 <= len(digits): return None
     gap = dict(zip(map(id, digits[1:]), word_starts([d.box for d in digits], size)))
     text = ''
     for f in found:
@@ -192,38 +225,83 @@ def read_lines(
 ) -> list[Line]:  # from top to bottom
     "Everything from ink to lines"
     labels, boxes, size = found or find_glyphs(ink)
-    mine = np.append(0, np.isin(np.arange(1, labels.max()+1), boxes[:,5])).astype(np.uint8)[labels]
-    parts, alone = [g for i,l in enumerate(find_lines(boxes, size)) for g in candidate_strips(ink, boxes[l], i)], whole_picture_strips(ink)
-    tries = [parts[0][:1]+alone] if alone and len(parts) == 1 else [*parts, alone] if alone else parts
+    known = np.append(0, np.isin(np.arange(1, labels.max()+1), boxes[:,5])).astype(np.uint8)
+    rows = find_lines(boxes, size)
+    groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i)]
+    best = best_views(groups, whole_picture_strips(ink), labels)
+    lines = []
+    for _,some in groupby(best, lambda r: r[2].line):
+        row = list(some)
+        said = [f for r in row for f in decode_strip(*r, known[labels], threshold)]
+        line = assemble_line(said, float(np.median([s.size for *_,s in row])))
+        if line: lines.append(line)
+    lines = drop_repeated(lines)
+    return sorted(lines, key=digit_height)[-1:] if field else lines
+
+def drop_repeated(
+    lines:list[Line],
+) -> list[Line]:  # the same, without those that say again what a longer or surer one says
+    "Specks beside a line may be taken for one, whose strip shows the same digits"
+    kept:list[Line] = []
+    for line in sorted(lines, key=lambda l: (len(l.digits), l.confidence), reverse=True):
+        others = [d.box for l in kept for d in l.digits]
+        again = [any(overlap(d.box, b) > .5 for b in others) for d in line.digits]
+        if not all(again): kept.append(line)
+    return [l for l in lines if any(l is k for k in kept)]
+
+def overlap(
+    a:list[int],  # x0, y0, x1, y1
+    b:list[int],  # the same
+) -> float:  # 0..1
+    "Intersection over union of two boxes"
+    w, h = (max(0, min(a[i+2], b[i+2])-max(a[i], b[i])) for i in (0, 1))
+    area = lambda c: (c[2]-c[0])*(c[3]-c[1])
+    return w*h/max(1, area(a)+area(b)-w*h)
+
+def best_views(
+    groups:list[list[Strip]],  # by `candidate_strips`
+    whole:list[Strip],  # by `whole_picture_strips`
+    labels:np.ndarray,  # (h,w) by `find_glyphs`
+) -> list[tuple]:  # (probabilities, spikes, strip) of each group, or one of the whole picture
+    "Of each group the view that is read best; the whole picture, where that is as good"
+    tries = [*groups, whole] if whole else groups
+    if whole and len(groups) == 1: tries = [groups[0][:1]+whole]
     ps = iter(strip_probabilities([s for some in tries for s in some]))
-    best = [max(((p, backed_by_ink(p, s, labels), s) for s,p in zip(some, ps)), key=lambda r: expected_correct(*r[:2])) for some in tries]
-    if alone: best = best[-1:] if expected_correct(*best[-1][:2]) > sum(expected_correct(*r[:2]) for r in best[:-1])-1 else best[:-1]  # in doubt of a digit, one line
-    rows = [list(some) for _,some in groupby(best, lambda r: r[2].line)]
-    lines = [line for some in rows if (line := assemble_line([f for r in some for f in decode_strip(*r, mine, threshold)], float(np.median([s.size for *_,s in some]))))]
-    if field: lines = sorted(lines, key=lambda l: np.median([d.box[3]-d.box[1] for d in l.digits]))[-1:]
-    return lines
+    read = [[(p, backed_by_ink(p, s, labels), s) for s,p in zip(some, ps)] for some in tries]
+    best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
+    if not whole: return best
+    *rest, one = [expected_correct(*r[:2]) for r in best]
+    return best[-1:] if one > sum(rest)-1 else best[:-1]  # in doubt of a digit, one line
+
+def digit_height(
+    line:Line,
+) -> float:  # pixels
+    "How tall the digits of a line are"
+    return float(np.median([d.box[3]-d.box[1] for d in line.digits]))
 
 def expected_correct(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
-    spikes:list[tuple[int,int,int]],  # those of them that count
+    spikes:list[Spike],  # those of them that count
 ) -> float:
     "How many digits are right, as far as one can tell, less those that are wrong"
     return float(sum(2*p[a:b,k].max()-1 for k,a,b in spikes if k <= 10))
 
 def candidate_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
-    boxes:np.ndarray,  # (n,>=4) of the marks of a line
+    boxes:np.ndarray,  # (n,>=4) of the glyphs of a line
     line:int,  # its number
-) -> list[list[Strip]]:  # for each group of marks, from left to right
+) -> list[list[Strip]]:  # for each group of glyphs, from left to right
     "A line in strips"
     size = median_height(boxes)
     some = split_at_gaps(boxes, size)
-    ends, starts = [0, *(g[:,2].max() for g in some)], [*(g[:,0].min() for g in some), ink.shape[1]]
-    return [line_strips(ink, g, size, (left, right), line) for g,left,right in zip(some, ends, starts[1:])]
+    ends = [0, *(g[:,2].max() for g in some)]
+    starts = [*(g[:,0].min() for g in some[1:]), ink.shape[1]]
+    return [line_strips(ink, g, size, room, line) for g,*room in zip(some, ends, starts)]
 
 def whole_picture_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
 ) -> list[Strip]:  # none where the picture is higher than wide
     "A picture that is wider than high may be one line: all of its width, at several heights"
     h, w = ink.shape
-    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if h < w < 40*h else []
+    if not h < w < 40*h: return []
+    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures]

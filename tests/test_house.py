@@ -144,6 +144,13 @@ def test_names_of_the_library_exist(path):
         assert room in ROOMS or room == 'weights', room
         if name: assert name in definitions(ROOT/'hdr'/f'{room}.py'), f'hdr.{room}.{name}'
 
+def test_executed_notebooks_lead_to_their_sources():
+    "The badge of each in results/notebooks/"
+    for path in (ROOT/'results'/'notebooks').glob('*.ipynb'):
+        text = '\n'.join(cells(path, 'markdown'))
+        assert not [t for t in re.findall(r'blob/main/(nbs/\w+\.ipynb)', text) if not (ROOT/t).exists()], path.stem
+        assert (ROOT/'nbs'/path.name).exists(), path.stem
+
 # Navigation
 
 GROUPS = {'The experiment': 0, 'One digit': 1, 'A page': 2, 'Using it': 3, 'Tools': 4}  # section -> decade

@@ -1,5 +1,5 @@
 "What holds for every notebook, so that papermill, nbdev and Colab all take it"
-import ast, json
+import ast, json, re
 from pathlib import Path
 import pytest
 from hdr.run import pipeline
@@ -26,10 +26,10 @@ def test_imports_stand_alone(path):
 
 @pytest.mark.parametrize('name', [*pipeline, '04_ablation', '05_ship', '15_train_digits', '16_people', '28_scans', '29_train_pages', '40_bench'])
 def test_parameters(name):
-    "One cell of parameters, each with a comment, the results folder among them; tests run on less"
+    "One cell of parameters, each with its type and a comment, as papermill shows them, the results folder among them; tests run on less"
     found = [source for source,tags in cells(NBS/f'{name}.ipynb') if 'parameters' in tags]
-    assert len(found) == 1 and 'out = ' in found[0]
-    assert all('#' in line for line in found[0].splitlines() if '=' in line)
+    assert len(found) == 1 and 'out: str = ' in found[0]
+    assert all(re.match(r'\w+: (int|float|str|bool) = .*  # ', line) for line in found[0].splitlines() if '=' in line)
     assert any('IN_TEST' in source for source,_ in cells(NBS/f'{name}.ipynb'))
 
 @pytest.mark.parametrize('path', [p for p in notebooks if p.stem != 'index'], ids=lambda p: p.stem)

@@ -86,7 +86,7 @@ def test_text_of_the_pdf_is_at_its_place(tmp_path):
             assert abs(left-line.box[0]) < 12 and abs(page.height-top-line.box[1]) < 12
     if shutil.which('pdftotext'):
         out = subprocess.run(['pdftotext', '-bbox', tmp_path/'a.pdf', '-'], capture_output=True, check=True).stdout
-        words = [(w, bounding_box([d.box for d in ds])) for l in page.lines for w,ds in l.fields]
+        words = [(w, bounding_box([d.box for d in ds])) for l in page.lines for w,ds in l.words]
         assert [w for w,_ in words] == [w for w,*_ in places(out)]
         for (_,box),(_,*place) in zip(words, places(out)): assert np.abs(np.array(place)*250/72-box).max() < 25, (box, place)
 

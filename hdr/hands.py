@@ -528,6 +528,12 @@ def cuttable(s):
     "Digits other than 1"
     return s.x[s.of.setdefault('cuttable', np.flatnonzero(s.y != 1))[:5000]]
 
+# %% ../nbs/19_hands.ipynb #0f0bfd9f
+def photograph_sample(s, rng):
+    "A piece of a photograph; few fonts mean a trial, for which none are fetched: where there are none, paper"
+    found = photographs(s.part, fetch=not s.limit)
+    return piece_of(found, rng) if found else paper_alone(rng), 10, -1
+
 # %% ../nbs/19_hands.ipynb #6600f8f1
 sample_kinds = {  # kind -> function of a source and a generator; how many for each of MNIST's digits
     'slashed zeros': (restyled(with_slash, 0), .022), 'upstrokes': (restyled(with_upstroke, 1), .04),
@@ -546,7 +552,7 @@ sample_kinds = {  # kind -> function of a source and a generator; how many for e
     'struck out': (no_digit(lambda s, rng: struck_out(s.pick(rng)[0], rng)), .015),
     'pairs': (no_digit(lambda s, rng: pair(rng, s.x)), .07),
     'fragments': (no_digit(lambda s, rng: fragment(rng, cuttable(s))), .06),
-    'photographs': (lambda s, rng: (piece_of(photographs(s.part), rng), 10, -1), .05)}
+    'photographs': (photograph_sample, .05)}
 
 def make_samples(
     kind:str,  # a key of `sample_kinds`

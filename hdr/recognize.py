@@ -196,7 +196,8 @@ class Recognizer:
         rejected = bool(reject and (p[first] < self.threshold or not seen.x.any()))
         notes = seen.notes + (['no digit'] if p[10] > .5 and 'blank' not in seen.notes else [])
         printed = None if seen.printed is None else round(seen.printed, 3)
-        row = name, None if rejected else first, round(float(p[first]), 4), rejected, second, '; '.join(notes), printed
+        digit, sure = None if rejected else first, round(float(p[first]), 4)
+        row = name, digit, sure, rejected, second, '; '.join(notes), printed
         return dict(zip(columns, row)), p
 
     def explain(self,

@@ -38,7 +38,9 @@ def sample_hand(
     "Small or large, upright or slanted, steady or not; half of all strings have digits that touch"
     tall = writing_height*float(np.exp(rng.normal(0, .14)))
     gaps = ((-4,3), (2,9), (-4,10), (8,22))[rng.choice(4, p=[.45,.3,.15,.1])]
-    return Hand(tall, rng.normal(0, .25) if rng.random() < .6 else 0., rng.uniform(0, .16), tall*rng.uniform(0, .12), tall*rng.normal(0, .04), gaps)
+    slant = rng.normal(0, .25) if rng.random() < .6 else 0.
+    vary, unsteady, rise = rng.uniform(0, .16), tall*rng.uniform(0, .12), tall*rng.normal(0, .04)
+    return Hand(tall, slant, vary, unsteady, rise, gaps)
 
 @dataclass
 class Mark:
@@ -190,7 +192,8 @@ def sample_text(
     if n < 2 or k < .58: return '#'*n
     i = int(rng.integers(1, n))
     if k < .68: return '#'*i + str(rng.choice([*'.,.,-'])) + '#'*(n-i)
-    if k < .76: return str(rng.choice([*'/./-'])).join([few(1, 3), few(1, 3), *[few(2, 5)]*(rng.random() < .7)])
+    date = [few(1, 3), few(1, 3), *[few(2, 5)]*(rng.random() < .7)]
+    if k < .76: return str(rng.choice([*'/./-'])).join(date)
     if k < .80: return ':'.join([few(1, 3), '##', *['##']*(rng.random() < .2)])
     first = str(rng.choice(['+##', '(###)', '###/', '(##)', '+']))
     if k < .84: return first + '-'*bool(rng.random() < .3) + few(2, 6)
@@ -255,7 +258,8 @@ def join_strokes(
         a, b = ink[top:bottom,right-1], ink[top2:bottom2,left]
         if not a.any() or not b.any(): continue
         line = np.zeros(ink.shape, np.uint8)
-        cv2.line(line, (int(right)-1, int(top+a.argmax())), (int(left), int(top2+b.argmax())), 255, int(rng.integers(2, 4)), cv2.LINE_AA)
+        p, q = (int(right)-1, int(top+a.argmax())), (int(left), int(top2+b.argmax()))
+        cv2.line(line, p, q, 255, int(rng.integers(2, 4)), cv2.LINE_AA)
         np.maximum(ink, line/np.float32(255), out=ink)
 
 def sample_gaps(
@@ -278,8 +282,10 @@ def sample_texture(
     kind = rng.choice(4, p=[.35,.3,.1,.25])
     if kind == 1: return np.maximum(waves(x, y, rng), waves(x, y, rng) if rng.random() < .5 else 0)
     if kind == 2:
-        grain = rng.normal(0, 1, (int(rng.integers(4, line_height)), int(rng.integers(8, w)))).astype(np.float32)
-        return rng.uniform(.1, .35)*np.clip(cv2.resize(grain, (w,line_height), interpolation=cv2.INTER_CUBIC), 0, 1.5)
+        size = int(rng.integers(4, line_height)), int(rng.integers(8, w))
+        grain = rng.normal(0, 1, size).astype(np.float32)
+        grain = cv2.resize(grain, (w,line_height), interpolation=cv2.INTER_CUBIC)
+        return rng.uniform(.1, .35)*np.clip(grain, 0, 1.5)
     dark, pitch, thick, tilt = (rng.uniform(*r) for r in ((.15,.7), (8,40), (.6,2), (-.03,.03)))
     rules = lambda u: dark*np.clip(thick/2+.5-np.abs((u+rng.uniform(0, pitch))%pitch-pitch/2), 0, 1)
     if kind == 3: return np.maximum(rules(y+tilt*x), rules(x-tilt*y) if rng.random() < .6 else 0)
@@ -294,7 +300,8 @@ def waves(
     angle = rng.normal(0, .5) if rng.random() < .7 else rng.uniform(0, np.pi)
     across, along = y*np.cos(angle)+x*np.sin(angle), x*np.cos(angle)-y*np.sin(angle)
     bend = rng.uniform(0, 2.5)*np.sin(along*2*np.pi/rng.uniform(12, 90)+rng.uniform(0, 6))
-    return rng.uniform(.15, .5)*np.clip((np.sin(across*2*np.pi/rng.uniform(2.5, 9)+rng.uniform(0, 6)+bend)-rng.uniform(-.2, .7))*rng.uniform(1.5, 4), 0, 1)
+    wave = np.sin(across*2*np.pi/rng.uniform(2.5, 9)+rng.uniform(0, 6)+bend)
+    return rng.uniform(.15, .5)*np.clip((wave-rng.uniform(-.2, .7))*rng.uniform(1.5, 4), 0, 1)
 
 # %% ../nbs/29_strips.ipynb #5089721b
 def vary_pen(
@@ -307,7 +314,8 @@ def vary_pen(
     elif k < .3: a = np.minimum(a, .5*a+.5*cv2.erode(a, np.ones((2,2), np.uint8)))
     if rng.random() < .5: a = a**np.float32(rng.uniform(.6, 1.5))
     if rng.random() < .6: return a*np.float32(rng.uniform(.8, 1))
-    return a*np.interp(np.arange(a.shape[1]), np.linspace(0, a.shape[1], 6), rng.uniform(rng.uniform(.3, 1), 1, 6)).astype(np.float32)
+    w, force = a.shape[1], rng.uniform(rng.uniform(.3, 1), 1, 6)
+    return a*np.interp(np.arange(w), np.linspace(0, w, 6), force).astype(np.float32)
 
 def draw_rules(
     a:np.ndarray,  # (h,w) ink 0..1; changed in place
@@ -315,12 +323,18 @@ def draw_rules(
     rng:np.random.Generator,
 ):
     "One string of eight in a box, one of twenty underlined, one of twenty in a comb of cells"
-    (h, w), (left, top, right, bottom), dark, tilt, kind = a.shape, box, rng.uniform(.3, 1), rng.normal(0, .8), rng.random()
+    (h, w), (left, top, right, bottom) = a.shape, box
+    dark, tilt, kind = rng.uniform(.3, 1), rng.normal(0, .8), rng.random()
     near = lambda: rng.uniform(1, 7)
+    upright = lambda x: (x, -5, x+tilt/2, h+5)
     lines:list[tuple[float,...]] = []
-    if kind < .12: lines = [*[(-5,y,w+5,y+tilt) for y in (top-near(), bottom+near()) if rng.random() < .8], *[(x,-5,x+tilt/2,h+5) for x in (left-near(), right+near()) if rng.random() < .6]]
-    elif kind < .17: lines = [(left-rng.uniform(-5, 9), bottom+near()-2, right+rng.uniform(-5, 9), bottom+near()-2)]
-    if rng.random() < .06: lines += [(x,-5,x+tilt/2,h+5) for x in np.arange(rng.uniform(0, 30), w, rng.uniform(18, 40))]
+    if kind < .12:
+        lines = [(-5, y, w+5, y+tilt) for y in (top-near(), bottom+near()) if rng.random() < .8]
+        lines += [upright(x) for x in (left-near(), right+near()) if rng.random() < .6]
+    elif kind < .17:
+        lines = [(left-rng.uniform(-5, 9), bottom+near()-2, right+rng.uniform(-5, 9), bottom+near()-2)]
+    comb = np.arange(rng.uniform(0, 30), w, rng.uniform(18, 40))
+    if rng.random() < .06: lines += [upright(x) for x in comb]
     draw_lines(a, lines, int(rng.integers(1, 3)), dark)
     if rng.random() < .2: draw_lines(a, cell_remains((h, w), box, rng), int(rng.integers(1, 3)), dark)
 
@@ -370,7 +384,10 @@ def degrade(
     rng:np.random.Generator,
 ) -> np.ndarray:  # (h,w) uint8, 255 is ink
     "Through a lens: coarse, blurred, noisy, with more or less of the paper taken away"
-    if rng.random() < .25: a = cv2.resize(cv2.resize(a, None, fx=(q := rng.uniform(.4, .9)), fy=q, interpolation=cv2.INTER_AREA), a.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    if rng.random() < .25:
+        q = rng.uniform(.4, .9)
+        coarse = cv2.resize(a, None, fx=q, fy=q, interpolation=cv2.INTER_AREA)
+        a = cv2.resize(coarse, a.shape[::-1], interpolation=cv2.INTER_CUBIC)
     if rng.random() < .5: a = cv2.GaussianBlur(a, (0,0), rng.uniform(.3, 1.1))
     a = a+rng.normal(0, rng.uniform(0, .08), a.shape)
     low = rng.uniform(0, .15) if rng.random() < .7 else -rng.uniform(0, .1)
@@ -391,14 +408,16 @@ def warp(
     y, x = np.mgrid[:line_height,:w].astype(np.float32)
     down, right = (y-top+rng.normal(0, .015)*(x-w/2)).astype(np.float32), ((x-left)/wide).astype(np.float32)
     bend = rng.uniform(.2, .9) if rng.random() < .7 else 0
-    if bend: down, right = (a+cv2.resize(rng.normal(0, bend, (4, max(3, w//10))).astype(np.float32), (w,line_height), interpolation=cv2.INTER_CUBIC) for a in (down, right))
+    knots = lambda: rng.normal(0, bend, (4, max(3, w//10))).astype(np.float32)
+    waves = lambda: cv2.resize(knots(), (w,line_height), interpolation=cv2.INTER_CUBIC)
+    if bend: down, right = (a+waves() for a in (down, right))
     return cv2.remap(ink, right, down, cv2.INTER_LINEAR)
 
 def sample_strip(
     s:Supply,
     rng:np.random.Generator,
-) -> tuple[np.ndarray, list[int]]|None:  # (line_height,w) uint8, 255 is ink; its text as places in the alphabet, from 1; None: too long
-    "A string as `hdr.read` will show it to the network"
+) -> tuple[np.ndarray, list[int]]|None:  # (line_height,w) uint8; its text as places in the alphabet, from 1
+    "A string as `hdr.read` will show it to the network, 255 is ink; None where it is too long"
     h = sample_hand(rng)
     marks = sample_marks(s, h, rng)
     tops = np.array([m.top for m in marks])
@@ -411,7 +430,8 @@ def sample_strip(
     top = (line_height-h.tall)/2+rng.normal(0, 1.7)
     a = vary_pen(warp(ink, w, left, top+tops.min(), wide, rng), rng)
     for _ in range(1 if ink.any() else 4): draw_rules(a, (left, top, left+wide*ink.shape[1], top+h.tall), rng)
-    if rng.random() < .12: add_intrusion(a, (s.others if rng.random() < .5 else s.x)[rng.integers(len(s.others))], rng)
+    some = s.others if rng.random() < .5 else s.x
+    if rng.random() < .12: add_intrusion(a, some[rng.integers(len(some))], rng)
     return degrade(1-(1-a)*(1-sample_texture(w, rng)), rng), [m.says for m in marks if m.says]
 
 # %% ../nbs/29_strips.ipynb #596727b2
@@ -420,8 +440,8 @@ def sample_strips(
     n:int,  # strips
     seed:int=0,
     longest:int=24,  # text
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:  # width -> (m,line_height,width) uint8; (m,longest) places in the alphabet, then zeros
-    "Many strips, those of one width together"
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:  # width -> (m,line_height,width) uint8; (m,longest)
+    "Many strips, those of one width together, and their texts: places in the alphabet, then zeros"
     rng, made = np.random.default_rng(seed), 0
     out:dict[int, tuple[list, list]] = {w: ([], []) for w in widths}
     while made < n:

@@ -90,7 +90,7 @@ def make_optimizer(
     return keras.optimizers.get(dict(class_name=recipe.optimizer, config=dict(learning_rate=rate, **recipe.options)))
 
 # %% ../nbs/02_train.ipynb #e9d12005
-model_losses:dict[str, Callable] = {}  # of a model with two answers -> makes its loss, and a metric named 'accuracy'
+model_losses:dict[str, Callable] = {}  # model with two answers -> makes its loss and a metric 'accuracy'
 
 def compile_recipe(
     recipe:Recipe,  # what to train
@@ -275,7 +275,7 @@ def score(
 # %% ../nbs/02_train.ipynb #285c7a1e
 mixtures:dict[str, Callable] = {}  # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; a label of 10 is 'no digit'; or ready-made targets (m,k)
 
-later_stages:dict[str, tuple[Recipe, Callable]] = {}  # recipe -> what follows in the same run: recipe, mixture
+later_stages:dict[str, tuple[Recipe, Callable]] = {}  # recipe -> recipe and mixture that follow it
 
 def prepare(
     data:dict,  # by `parts`
@@ -384,7 +384,8 @@ def train_stages(
     net, histories, checkpoints = None, [], []
     for recipe,mixture in stages:
         checkpoints.append(checkpoint_path(run, recipe))
-        net, history = fit(recipe, prepare(data, mixture), seed, epochs, checkpoints[-1], deterministic, start=net)
+        shown = prepare(data, mixture)
+        net, history = fit(recipe, shown, seed, epochs, checkpoints[-1], deterministic, start=net)
         histories.append(history)
     history = pd.concat(histories, ignore_index=True)
     return net, history.assign(epoch=range(1, len(history)+1)), checkpoints

@@ -18,8 +18,8 @@ from keras import layers
 from pathlib import Path
 from .data import milliseconds, parts, peak_memory, results_dir, write_atomic
 from .model import conv_bn, macs
-from .train import (checkpoint_path, load_checkpoint, load_trained, make_optimizer, Recipe, recipes, record,
-    run_name, save_checkpoint, seed_everything, trail, trained_path)
+from .train import (checkpoint_path, load_checkpoint, load_trained, make_optimizer, Recipe,
+    recipes, record, run_name, save_checkpoint, seed_everything, trail, trained_path)
 from .ship import make_card, run_row, to_litert, write_weights
 from .networks import card, keras_model, Runtime, weights_dir
 from .strings import ctc_best_path, line_height, writing_height
@@ -39,7 +39,8 @@ def string_net(
     x = layers.Conv2D(2*(1+len(alphabet)), 1, dtype='float32')(brick(x, 160, (1,3)))
     return keras.Model(image, layers.Reshape((-1, 1+len(alphabet)), dtype='float32')(x), name='strings')
 
-recipes['strings'] = Recipe('strings', epochs=6, batch=64, learning_rate=3e-3, options=dict(weight_decay=.02, global_clipnorm=5.), schedule='one_cycle')
+recipes['strings'] = Recipe('strings', epochs=6, batch=64, learning_rate=3e-3, schedule='one_cycle',
+    options=dict(weight_decay=.02, global_clipnorm=5.))
 
 def with_softmax(
     net:keras.Model,  # by `string_net`
@@ -68,7 +69,8 @@ def has_bfloat16() -> bool:
 @contextmanager
 def mixed_precision():
     "Layers made in here calculate with 16 bits where the backend is TensorFlow and the processor can"
-    keras.config.set_dtype_policy('mixed_bfloat16' if keras.backend.backend() == 'tensorflow' and has_bfloat16() else 'float32')
+    half = keras.backend.backend() == 'tensorflow' and has_bfloat16()
+    keras.config.set_dtype_policy('mixed_bfloat16' if half else 'float32')
     try: yield
     finally: keras.config.set_dtype_policy('float32')
 
@@ -77,8 +79,9 @@ def exact_share(
     strips:dict,  # by `sample_strips`
 ) -> float:  # share of strips whose whole text is right
     "How often all is right"
+    said = lambda w, i: np.asarray(net.predict_on_batch(strips[w][0][i][...,None]/np.float32(255)))
     right = [as_text(k for k,*_ in ctc_best_path(z)) == as_text(t) for w,i in string_batches(strips, 64)
-        for z,t in zip(np.asarray(net.predict_on_batch(strips[w][0][i][...,None]/np.float32(255))), strips[w][1][i])]
+        for z,t in zip(said(w, i), strips[w][1][i])]
     return float(np.mean(right))
 
 # %% ../nbs/29_train_pages.ipynb #72f021ee
@@ -89,7 +92,8 @@ def widen_alphabet(
 ) -> tuple[np.ndarray, np.ndarray]:  # the same for 1+n+more answers at each of the two places
     "New signs, unlikely at first"
     apart = lambda a: a.reshape(*a.shape[:-1], 2, -1)
-    pad = lambda a, value: np.pad(apart(a), [(0,0)]*a.ndim+[(0,more)], constant_values=value).reshape(*a.shape[:-1], -1)
+    wider = lambda a, value: np.pad(apart(a), [(0,0)]*a.ndim+[(0,more)], constant_values=value)
+    pad = lambda a, value: wider(a, value).reshape(*a.shape[:-1], -1)
     return pad(kernel, 0), pad(bias, -4)
 
 def go_on_from(
@@ -131,9 +135,11 @@ def fit_strings(
     if start: go_on_from(model, start, strips[widest][0][:128])
     history, net = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame(), string_net()
     for epoch in range(len(history), epochs):
-        row = dict(epoch=epoch+1, **string_epoch(model, strips, string_batches(strips, recipe.batch, np.random.default_rng([seed, epoch]))))
+        todo = string_batches(strips, recipe.batch, np.random.default_rng([seed, epoch]))
+        row = dict(epoch=epoch+1, **string_epoch(model, strips, todo))
         net.set_weights(model.get_weights())
-        history = pd.concat([history, pd.DataFrame([dict(row, validation_exact=exact_share(net, held))])], ignore_index=True)
+        row['validation_exact'] = exact_share(net, held)
+        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint: save_checkpoint(checkpoint, model, history)
         print(history.tail(1).to_string(header=not epoch, index=False), flush=True)
     net.set_weights(model.get_weights())
@@ -146,8 +152,11 @@ def string_epoch(
 ) -> dict:  # mean loss in nats a strip, rate, seconds
     "One pass over the strips"
     start, losses = time.perf_counter(), []
-    for w,i in todo: losses.append(float(model.train_on_batch(strips[w][0][i][...,None]/np.float32(255), strips[w][1][i])))
-    return dict(train_loss=float(np.mean(losses)), learning_rate=float(model.optimizer.learning_rate), seconds=time.perf_counter()-start)
+    for w,i in todo:
+        x, text = strips[w][0][i][...,None]/np.float32(255), strips[w][1][i]
+        losses.append(float(model.train_on_batch(x, text)))
+    rate, seconds = float(model.optimizer.learning_rate), time.perf_counter()-start
+    return dict(train_loss=float(np.mean(losses)), learning_rate=rate, seconds=seconds)
 
 # %% ../nbs/29_train_pages.ipynb #c78df319
 def single_digit_probabilities(
@@ -170,22 +179,29 @@ def train_strings(
     limit:int=0,  # fonts of each kind; 0: all
     start:str='',  # a network in plain arrays to go on from, such as 'strings', the shipped one; '': none
 ) -> dict:  # the row of runs.csv
-    "Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's images as strings of one digit"
+    "Train from the last checkpoint on, and record the run: its accuracy is that of strings of one digit"
     recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = checkpoint_path(run, recipe)
     supply = {p: make_supply(*data[p], seed, p, limit) for p in ('train', 'validation')}
-    strips, held = sample_strips(supply['train'], n, seed), sample_strips(supply['validation'], max(20, n//40), seed)
+    strips = sample_strips(supply['train'], n, seed)
+    held = sample_strips(supply['validation'], max(20, n//40), seed)
     known = keras_model(start) if start else None
-    with peak_memory() as memory: net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint, known)
+    with peak_memory() as memory:
+        net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint, known)
     write_atomic(trained_path(run), net.save)
     fixed = string_net(32)
-    row = dict(run=run, recipe='strings', model='strings', epochs=epochs, batch=recipe.batch, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
-        train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(), macs=macs(fixed), bytes=4*net.count_params(),
-        ms_per_image=milliseconds(lambda: fixed.predict_on_batch(np.zeros((1,line_height,32,1), np.float32))), **about,
-        note=f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits and unseen fonts; accuracies are of strings of one digit'
-            + (f'; went on from {start}, SHA-256 {card(start)["sha256"][:16]}' if start else ''))
-    row = record(row, lambda x: single_digit_probabilities(with_softmax(net).predict_on_batch, x), data, history, out)
+    one = np.zeros((1,line_height,32,1), np.float32)
+    note = (f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation digits '
+        'and unseen fonts; accuracies are of strings of one digit')
+    if start: note += f'; went on from {start}, SHA-256 {card(start)["sha256"][:16]}'
+    row = dict(run=run, recipe='strings', model='strings', epochs=epochs, batch=recipe.batch,
+        optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, train_images=len(data['train'][0]),
+        train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(),
+        macs=macs(fixed), bytes=4*net.count_params(), note=note,
+        ms_per_image=milliseconds(lambda: fixed.predict_on_batch(one)), **about)
+    ask = with_softmax(net).predict_on_batch
+    row = record(row, lambda x: single_digit_probabilities(ask, x), data, history, out)
     checkpoint.unlink()
     return row
 
@@ -201,7 +217,9 @@ def ship_strings(
     net, (x, y) = with_softmax(load_trained(run)), data['test']
     file = to_litert(net, 'float16')
     right = int((single_digit_probabilities(Runtime(file).ask, x).argmax(1) == y).sum())
-    about = dict(make_card(row, file, 'float16', right, len(y)), name='strings', reads='strips', alphabet=alphabet, height=line_height, writing=writing_height,
-        note=row['note'], trained_on=f"{row['train_images']} images of MNIST's training part, open fonts, digits drawn by code; no other data", retrain='hdr run --only 29_train_pages -p again=True')
+    about = dict(make_card(row, file, 'float16', right, len(y)), name='strings', reads='strips',
+        alphabet=alphabet, height=line_height, writing=writing_height, note=row['note'],
+        trained_on=f"{row['train_images']} images of MNIST's training part, open fonts (hdr/fonts.csv), "
+            'digits drawn by code; no other data', retrain='hdr run --only 29_train_pages -p again=True')
     write_weights(folder, file, about, net)
     return about

@@ -78,11 +78,12 @@ def read_array(
     with z.open(member) as f:
         full = f'{name}: {member.filename}'
         found, fortran, kind = read_header(f, full, member.file_size, shape, most)
-        x, order = np.empty(found, np.uint8), 'F' if fortran else 'C'
+        x = np.empty(found, np.uint8)
         rows = max(1, len(x) if fortran else 2**20//math.prod(shape))
         for i in range(0, len(x), rows):
             block = x[i:i+rows]
-            data = np.frombuffer(f.read(block.size*kind.itemsize), kind).reshape(block.shape, order=order)
+            data = np.frombuffer(f.read(block.size*kind.itemsize), kind)
+            data = data.reshape(block.shape, order='F' if fortran else 'C')
             block[:] = check(data, name, range(i, i+len(block)))
         f.read(1)  # at the end the zip file compares its checksum
     return x
@@ -171,7 +172,8 @@ def read_csv(
 ) -> tuple[np.ndarray, np.ndarray|None]:  # (n,28,28) uint8; (n,) uint8, None without labels
     "Kaggle's layout"
     if missing not in ('refuse', 'drop'): raise ValueError(f'missing={missing!r}: refuse or drop')
-    x, y, holes = [np.empty((0,784), np.uint8)], [np.empty(0, np.uint8)], []
+    x, y = [np.empty((0,784), np.uint8)], [np.empty(0, np.uint8)]
+    holes:list = []
     with open(path, 'rb') as f:
         names = split_header(f.readline(longest_line), path)
         for table in table_blocks(f, path, names):

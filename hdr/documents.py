@@ -84,12 +84,14 @@ def from_csv(
     data:bytes,  # by `to_csv`
 ) -> list[Page]:
     "The inverse"
-    pages, last = [], None
+    pages:list[Page] = []
+    last:tuple|None = None
     for row in csv.DictReader(io.StringIO(data.decode(), newline='')):
         facts = [row[k] for k in page_facts]
         place = (int(row['line']), int(row['place'])) if row['line'] else (0, 0)
         if last is None or facts != last[0] or place <= last[1]:
-            pages.append(Page(unescape_name(facts[0]), *map(int, facts[1:]), []))
+            page, width, height, rotation = map(int, facts[1:])
+            pages.append(Page(unescape_name(facts[0]), page, width, height, rotation, []))
             last = facts, (0, 0)
         if row['line']:
             if place[0] > last[1][0]: pages[-1].lines.append(Line(row['text'], []))
@@ -250,7 +252,7 @@ def digit_from_hocr(
 ) -> Digit:
     "A digit as it was"
     facts, top = properties(element), element.get('data-top', '').split()
-    pairs = [[int(k), float(v)] for k,v in zip(top[::2], top[1::2])]
+    pairs:list[list] = [[int(k), float(v)] for k,v in zip(top[::2], top[1::2])]
     sure = round(float(facts['x_confs'])/100, 4)
     return Digit(pairs[0][0], sure, ints(facts['x_bboxes']), element.text == '?', pairs)
 
@@ -359,7 +361,7 @@ def line_from_alto(
     "A line as it was"
     def digit(g):
         x, y, w, h = (int(g.get(k)) for k in ('HPOS', 'VPOS', 'WIDTH', 'HEIGHT'))
-        top = [[int(v.get('CONTENT')), float(v.get('VC'))] for v in g.iter(ns+'Variant')]
+        top:list[list] = [[int(v.get('CONTENT')), float(v.get('VC'))] for v in g.iter(ns+'Variant')]
         return Digit(top[0][0], float(g.get('GC')), [x, y, x+w, y+h], g.get('CONTENT') == '?', top)
     text = ' '.join(s.get('CONTENT') for s in element.iter(ns+'String'))
     return Line(text, [digit(g) for g in element.iter(ns+'Glyph')])
@@ -483,7 +485,8 @@ def save_pdf(
     "Write a PDF page by page"
     import pikepdf
     with TemporaryDirectory() as folder, ExitStack() as parts:
-        pdf, part, known = pikepdf.new(), pikepdf.new(), []
+        pdf, part = pikepdf.new(), pikepdf.new()
+        known:list[Page] = []
         def flush():
             part.save(path := Path(folder)/f'{len(known)}.pdf')
             pdf.pages.extend(parts.enter_context(pikepdf.open(path)).pages)
@@ -494,8 +497,8 @@ def save_pdf(
                 flush()
                 part = pikepdf.new()
         flush()
-        how = dict(filename='hdr.json', mime_type='application/json')
-        pdf.attachments['hdr.json'] = pikepdf.AttachedFileSpec(pdf, to_json(known), **how)
+        pdf.attachments['hdr.json'] = pikepdf.AttachedFileSpec(pdf, to_json(known),
+            filename='hdr.json', mime_type='application/json')
         pdf.save(out, deterministic_id=True)
 
 def add_pdf_page(

@@ -9,9 +9,10 @@ __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example
 # %% ../nbs/01_model.ipynb #c6990a73
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import math, pickle
+import math, pickle, random
 import keras
 import numpy as np
+from contextlib import contextmanager
 from keras import layers, ops
 from scipy import special
 from sklearn.decomposition import PCA
@@ -59,7 +60,8 @@ def keras_example() -> keras.Model:
     conv = lambda n: layers.Conv2D(n, 3, activation='relu')
     return keras.Sequential([keras.Input((28,28,1)),
         conv(32), layers.MaxPooling2D(), conv(64), layers.MaxPooling2D(),
-        layers.Flatten(), layers.Dropout(.5), layers.Dense(10, activation='softmax')], name='keras_example')
+        layers.Flatten(), layers.Dropout(.5),
+        layers.Dense(10, activation='softmax')], name='keras_example')
 
 # %% ../nbs/01_model.ipynb #a53a08b7
 def conv_bn(
@@ -79,10 +81,10 @@ def conv_bn(
 # %% ../nbs/01_model.ipynb #9cedaaa2
 def stacked(
     name:str,  # of the network
-    *stages:tuple,  # of each stage the channels of its bricks, such as (16,16), or (8,1) for eight from 1x1 pixels; after each but the last the picture is halved
+    *stages:tuple,  # of each the channels of its bricks: (16,16), or (8,1) for 8 from 1x1 pixels
     eye:Callable=lambda image: image,  # what the bricks see of a picture
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
-    "Bricks one after the other, pooled from stage to stage"
+    "Bricks one after the other; the picture is halved after each stage but the last"
     image = keras.Input((28,28,1))
     x = eye(image)
     for i,stage in enumerate(stages, 1):
@@ -121,9 +123,11 @@ def wide_dense(
 ) -> keras.Model:
     "Two convolutions without borders, each pooled, and a wide dense layer"
     x = image = keras.Input((28,28,1))
-    for filters,kernel in (first,5), (second,3): x = conv_bn(x, filters, kernel, pool=True, padding='valid')
-    x = layers.BatchNormalization(momentum=.9)(layers.Dense(256, use_bias=False)(layers.Flatten()(x)))
-    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.ReLU()(x)), name=name)
+    for filters,kernel in (first,5), (second,3):
+        x = conv_bn(x, filters, kernel, pool=True, padding='valid')
+    x = layers.Dense(256, use_bias=False)(layers.Flatten()(x))
+    x = layers.ReLU()(layers.BatchNormalization(momentum=.9)(x))
+    return keras.Model(image, layers.Dense(10, activation='softmax')(x), name=name)
 
 # %% ../nbs/01_model.ipynb #fe60d3f6
 @register
@@ -131,12 +135,31 @@ def quick() -> keras.Model:
     "A good network within seconds"
     return wide_dense('quick', 16, 32)
 
+# %% ../nbs/01_model.ipynb #60b5a29d
+@contextmanager
+def seeded(
+    seed:int,  # of this run
+    deterministic:bool=True,  # repeatable bit for bit; TensorFlow stays so in this process
+):
+    "Layers made in here get the seeds that follow from one; nobody else's random numbers change"
+    before, backend = random.getstate(), keras.backend.backend()
+    if backend == 'tensorflow' and deterministic:
+        from tensorflow.config import experimental as tf
+        tf.enable_op_determinism()
+    elif backend == 'torch':
+        import torch
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    random.seed(seed)
+    try: yield
+    finally: random.setstate(before)
+
 # %% ../nbs/01_model.ipynb #3b133554
 def layer_macs(
     layer:keras.Layer,  # built
 ) -> int:  # for one image
-    "Multiply-accumulates of a layer: weights times places, or what the layer itself says; others do not count"
-    if not isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)): return getattr(layer, 'macs', 0)
+    "Multiply-accumulates of a layer: weights times places, or what it says itself; of others none"
+    if not isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
+        return getattr(layer, 'macs', 0)
     return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
 
 # %% ../nbs/01_model.ipynb #e0bd5873
@@ -158,13 +181,15 @@ def cost(
 # %% ../nbs/01_model.ipynb #1958b9f7
 def stages(
     model:keras.Model,  # any network here
-) -> list[tuple]:  # (name of the layer, (side, channels), multiply-accumulates up to here since the stage before)
+) -> list[tuple]:  # (layer's name, (side, channels), multiply-accumulates since the stage before)
     "Where the shape of what flows through a network changes"
     found, work = [('image', (28, 1), 0)], 0
     for layer in model.layers:
         shape, work = layer.output.shape[1:], work + layer_macs(layer)
         size = (shape[0], shape[-1]) if len(shape) == 3 else (1, shape[-1])
-        if size != found[-1][1] and not isinstance(layer, layers.Flatten): found.append((layer.name, size, work)); work = 0
+        if size != found[-1][1] and not isinstance(layer, layers.Flatten):
+            found.append((layer.name, size, work))
+            work = 0
     name, size, before = found[-1]
     return [*found[:-1], (name, size, before + work)]
 
@@ -175,14 +200,16 @@ def draw_network(
 ):
     "The stages of a network as blocks"
     from matplotlib.patches import Rectangle
-    at = 0.
+    at, text = 0., dict(ha='center', fontsize=7)
     for name,(side,channels),work in stages(model):
-        width = 1.2*math.sqrt(min(channels, 300))
-        ax.add_patch(Rectangle((at, -side/2), width, side, facecolor='C0' if name != 'image' else '0.8', alpha=.75))
-        ax.text(at+width/2, side/2+1, f'{side}x{side}x{channels}' if side > 1 else f'{channels}', ha='center', fontsize=7)
-        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', ha='center', va='top', fontsize=7, color='C1')
+        width, colour = 1.2*math.sqrt(min(channels, 300)), '0.8' if name == 'image' else 'C0'
+        ax.add_patch(Rectangle((at, -side/2), width, side, facecolor=colour, alpha=.75))
+        label = f'{side}x{side}x{channels}' if side > 1 else f'{channels}'
+        ax.text(at+width/2, side/2+1, label, **text)
+        if work: ax.text(at+width/2, -side/2-1, f'{work/1e6:.2f}', va='top', color='C1', **text)
         at += width + 8
-    ax.set(xlim=(-4, 154), ylim=(-20, 19), title=f'{model.name}: {model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs')
+    cost = f'{model.count_params():,} parameters, {macs(model)/1e6:.2f} million MACs'
+    ax.set(xlim=(-4, 154), ylim=(-20, 19), title=f'{model.name}: {cost}')
     ax.axis('off')
 
 # %% ../nbs/01_model.ipynb #8653d1cd
@@ -199,7 +226,8 @@ def feature_maps(
 def deskew(
     x,  # (n,28,28,1) float32, 0..1
 ):  # (n,28,28,1) float32, 0..1
-    "Shear each digit upright by its second moments, and centre it (LeCun et al. 1998, section III.A)"
+    """Shear each digit upright by its second moments, and centre it
+    (LeCun et al. 1998, section III.A)"""
     place, z = ops.arange(28, dtype='float32'), x[...,0]
     rows, columns = ops.sum(z, 2), ops.sum(z, 1)
     ink = ops.maximum(ops.sum(rows, 1), 1e-6)
@@ -221,19 +249,23 @@ def slope_filters(
     steep = soft*place/blur**2
     return np.stack([np.outer(soft, steep), np.outer(steep, soft)], -1)[:,:,None].astype(np.float32)
 
+# %% ../nbs/01_model.ipynb #f13214ec
 def gradient_features(
     x,  # (n,28,28,1) float32, 0..1
     directions:int=12,  # into which the circle is divided
     cells:int=7,  # places a side
     blur:float=.8,  # standard deviation, pixels
 ):  # (n,cells,cells,directions) float32
-    "How strongly strokes run in each direction at each place (Liu et al. 2003, Pattern Recognition 36, 2271-2285)"
+    """How strongly strokes run in each direction at each place
+    (Liu et al. 2003, Pattern Recognition 36, 2271-2285)"""
     slope = ops.conv(x, slope_filters(blur), padding='same')
     right, down = slope[...,:1], slope[...,1:]
     strength, angle = ops.sqrt(right**2 + down**2), ops.arctan2(down, right)
-    away = ops.abs(ops.mod(angle*directions/(2*np.pi) - ops.arange(directions, dtype='float32') + directions/2, directions) - directions/2)
+    turns = angle*directions/(2*np.pi) - ops.arange(directions, dtype='float32')
+    away = ops.abs(ops.mod(turns + directions/2, directions) - directions/2)
     centre = (np.arange(cells) + .5)*28/cells - .5
-    window = np.exp(-.5*((np.arange(28) - centre[:,None])*cells/(.55*28))**2).astype(np.float32)
+    window = np.exp(-.5*((np.arange(28) - centre[:,None])*cells/(.55*28))**2)
+    window = window.astype(np.float32)
     across = ops.einsum('dj,nijk->nidk', window, strength*ops.relu(1 - away))
     return ops.sqrt(ops.einsum('ci,nidk->ncdk', window, across))
 
@@ -242,7 +274,9 @@ def strokes(
     x:np.ndarray,  # (n,28,28) uint8
 ) -> np.ndarray:  # (n,588) float32
     "Gradient features of upright digits, a few thousand at a time"
-    return np.concatenate([np.asarray(gradient_features(deskew(normalize(part)))).reshape(len(part), -1) for part in np.array_split(x, math.ceil(len(x)/4000))])
+    portions = np.array_split(x, math.ceil(len(x)/4000))
+    found = [gradient_features(deskew(normalize(part))) for part in portions]
+    return np.concatenate([np.asarray(f).reshape(len(f), -1) for f in found])
 
 def pixels(
     x:np.ndarray,  # (n,28,28) uint8
@@ -264,9 +298,10 @@ def on_strokes(
     return make_pipeline(FunctionTransformer(strokes), PCA(80, random_state=0), model)
 
 # %% ../nbs/01_model.ipynb #16e09ca4
-classics:dict[str, Callable[[], Pipeline]] = dict(  # every classic here, by name; the numbers are chosen below
+classics:dict[str, Callable[[], Pipeline]] = dict(  # by name; the numbers are chosen below
     knn_raw=lambda: make_pipeline(FunctionTransformer(pixels), neighbours(4)),
-    svm_raw=lambda: make_pipeline(FunctionTransformer(pixels), SVC(C=10, gamma=.02, cache_size=1000)),
+    svm_raw=lambda: make_pipeline(FunctionTransformer(pixels),
+        SVC(C=10, gamma=.02, cache_size=1000)),
     knn=lambda: on_strokes(neighbours(4)),
     svm=lambda: on_strokes(SVC(C=10, gamma=.03, cache_size=1000)))
 
@@ -275,8 +310,9 @@ def scores(
     model:Pipeline,  # fitted, one of `classics`
     x:np.ndarray,  # (n,28,28) uint8
 ) -> np.ndarray:  # (n,10), rows sum to 1
-    "Shares of votes; where a model has only decision values, their softmax, which is no calibrated probability"
-    return model.predict_proba(x) if hasattr(model, 'predict_proba') else special.softmax(model.decision_function(x), axis=1)
+    "Shares of votes; of decision values their softmax, which is no calibrated probability"
+    if hasattr(model, 'predict_proba'): return model.predict_proba(x)
+    return special.softmax(model.decision_function(x), axis=1)
 
 # %% ../nbs/01_model.ipynb #7a573713
 def classic_cost(
@@ -284,9 +320,11 @@ def classic_cost(
     x:np.ndarray,  # (n,28,28) uint8, to ask one by one
 ) -> dict:  # parameters; macs, for one image without its features; bytes; ms_per_image, one at a time
     "What a classic costs to keep and to ask"
-    arrays = {id(a): a for _,step in model.steps for a in vars(step).values() if isinstance(a, np.ndarray) and a.dtype.kind == 'f'}
-    kept, image = sum(a.size for a in arrays.values()), iter(np.resize(x, (100,28,28)))
-    return dict(parameters=kept, macs=kept, bytes=len(pickle.dumps(model[1:])), ms_per_image=milliseconds(lambda: model.predict(next(image)[None])))
+    held = [a for _,step in model.steps for a in vars(step).values() if isinstance(a, np.ndarray)]
+    kept = sum(a.size for a in {id(a): a for a in held if a.dtype.kind == 'f'}.values())
+    image = iter(np.resize(x, (100,28,28)))
+    return dict(parameters=kept, macs=kept, bytes=len(pickle.dumps(model[1:])),
+        ms_per_image=milliseconds(lambda: model.predict(next(image)[None])))
 
 # %% ../nbs/01_model.ipynb #200e89fb
 @keras.saving.register_keras_serializable('hdr')
@@ -299,11 +337,16 @@ class Strokes(layers.Layer):
     ):
         super().__init__(**kwargs)
         self.directions, self.cells = directions, cells
+
     def call(self, x): return gradient_features(deskew(x), self.directions, self.cells)
     def compute_output_shape(self, shape): return shape[0], self.cells, self.cells, self.directions
-    def get_config(self): return {**super().get_config(), 'directions': self.directions, 'cells': self.cells}
+    def get_config(self):
+        return {**super().get_config(), 'directions': self.directions, 'cells': self.cells}
+
     @property
-    def macs(self) -> int: "Two filters of 7x7 pixels, then sums over the rows and columns of each place"; return 28*28*(2*49 + self.directions*self.cells) + 28*self.cells**2*self.directions
+    def macs(self) -> int:
+        "Two filters of 7x7 pixels, then sums over the rows and columns of each place"
+        return 28*28*(2*49 + self.directions*self.cells) + 28*self.cells**2*self.directions
 
 # %% ../nbs/01_model.ipynb #268cf837
 def separable(
@@ -315,6 +358,7 @@ def separable(
     x = layers.Conv2D(filters, 1, activation='relu', kernel_initializer='he_uniform')(x)
     return layers.GroupNormalization(1, center=False, scale=False)(x)
 
+# %% ../nbs/01_model.ipynb #9bf73648
 def lean(
     name:str,  # of the network
     *widths:int,  # channels of each brick
@@ -324,7 +368,8 @@ def lean(
     image = keras.Input((28,28,1))
     x = eye(image)
     for filters in widths: x = separable(x, filters)
-    return keras.Model(image, layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x)), name=name)
+    x = layers.Dense(10, activation='softmax')(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, x, name=name)
 
 # %% ../nbs/01_model.ipynb #94992d69
 @register
@@ -337,3 +382,58 @@ def nano() -> keras.Model:
 def sketch() -> keras.Model:
     "Like `base`, but sees strokes"
     return stacked('sketch', (32,32), (64,64,64), eye=Strokes(8, 14))
+
+# %% ../nbs/01_model.ipynb #80bf8d14
+@keras.saving.register_keras_serializable('hdr')
+class OneByOne(keras.layers.Wrapper):
+    "A network that is asked about each picture by itself, whatever the batch"
+    def call(self, x): return keras.ops.map(lambda picture: self.layer(picture[None])[0], x)
+    def compute_output_shape(self, shape): return self.layer.compute_output_shape(shape)
+
+def one_by_one(
+    net:keras.Model,  # (n,28,28,1) float32, 0..1 -> (n,k)
+) -> keras.Model:  # the same
+    "Answers that do not depend on order or company, to the last bit"
+    return keras.Sequential([keras.Input((28,28,1)), OneByOne(net)])
+
+# %% ../nbs/01_model.ipynb #6f091f19
+def ensemble_probabilities(
+    nets:list,  # Keras models: (n,28,28,1) float32, 0..1 -> (n,10) probabilities
+    x:np.ndarray,  # (n,28,28) uint8
+) -> np.ndarray:  # (n,10) probabilities, rows sum to 1
+    "The mean of what several networks say"
+    return np.mean([net.predict(normalize(x), batch_size=500, verbose=0) for net in nets], axis=0)
+
+# %% ../nbs/01_model.ipynb #dc0940fa
+def among_digits(
+    p:np.ndarray,  # (n,10 or 11) probabilities, an eleventh is 'no digit'
+) -> np.ndarray:  # (n,10), rows sum to 1
+    "What it is, given that it is a digit"
+    return p[:,:10]/np.maximum(p[:,:10].sum(1, keepdims=True), 1e-9)
+
+# %% ../nbs/01_model.ipynb #12b86651
+def score(
+    probabilities:np.ndarray,  # (n,10), rows sum to 1
+    y:np.ndarray,  # (n,) labels, 0..9
+) -> tuple[float, float]:  # accuracy, a fraction of 1; mean negative log-likelihood in nats
+    "How often right, and how surprised"
+    truth = np.take_along_axis(np.asarray(probabilities, np.float64), y[:,None].astype(int), 1)
+    accuracy = float((probabilities.argmax(1) == y).mean())
+    return accuracy, float(-np.log(np.maximum(truth, 1e-7)).mean())
+
+# %% ../nbs/01_model.ipynb #7470cf09
+def as_rows(
+    X,  # anything that scikit-learn takes, or an array of pictures
+):  # two-dimensional where X is an array
+    "Pictures as rows of pixels"
+    return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
+
+def grey_scale(
+    X:np.ndarray,  # numbers
+) -> int:  # 1 or 255; 0 where all is zero, which may be either
+    "Is full ink 1 or 255? Rounding and the overshoot of a resize are allowed, else a `ValueError`"
+    low, high = float(X.min()), float(X.max())
+    top = 1 if high <= 1.001 else 255
+    if low < -.001*top or 1.001 < high < 2 or high > 1.25*255:
+        raise ValueError(f'grey levels of {low:.4g} to {high:.4g} are neither 0..1 nor 0..255')
+    return top if high > .001 else 0

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from pathlib import Path
+from .data import read_table
 from .results import wilson
 from .ink import crop, ink, to_mnist
 from .recognize import look, Recognizer
@@ -93,11 +94,11 @@ def load_photographs(
     folder:Path,  # of the measuring sets
 ) -> dict:  # name -> (pictures, labels)
     "Photographs of digits and of what is none, by kind"
-    sets, digits = {}, pd.read_csv(folder/'photos_single/labels.csv')
+    sets, digits = {}, read_table(folder/'photos_single/labels.csv')
     for kind,g in digits.groupby('kind'):
         name = kind.replace('_', ', ').replace('photo', 'photographs').replace('crop', 'cropped')
         sets[name] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
-    none = pd.read_csv(folder/'neg_photos/labels.csv')
+    none = read_table(folder/'neg_photos/labels.csv')
     kinds = [negative_kind(*row) for row in zip(none.what, none.path)]
     for kind,g in none.groupby(kinds): sets[kind] = [folder/'neg_photos/img'/f for f in g.file], None
     return sets

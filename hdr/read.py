@@ -111,7 +111,7 @@ def read_page(
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
     seen = source if isinstance(source, PageImage) else load(source)
-    grey, h, w = seen.grey, *seen.grey.shape
+    grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(rescale(grey, shrink))
     k, angle = page_orientation(ink) if turn and not field else (0, 0.)
@@ -261,7 +261,8 @@ def convert(
     cv2.setNumThreads(1)
     refuse_input(file, target)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
-    suffix, counts, faults = formats[format][0], [0, 0, 0], []
+    suffix, counts = formats[format][0], [0, 0, 0]
+    faults:list = []
     def each():
         for p in read_pages(file, threshold, field=field, faults=faults):
             digits = [d for l in p.lines for d in l.digits]

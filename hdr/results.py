@@ -12,7 +12,9 @@ import io, re
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from adjustText import adjust_text
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 from pathlib import Path
 from scipy import stats
 from .data import results_dir
@@ -22,11 +24,12 @@ def variant_of(
     run:str,  # such as 'base-s1' or 'base-s1-e3'
 ) -> str:  # such as 'base' or 'base-e3': what runs that differ only in their seed have in common
     "The name of a run without its seed"
-    return re.sub(r'-s\d+(?=$|-[en]\d)', '', run)
+    return re.sub(r'-s\d+(?=$|-[envd]\d)', '', run)
 
 # %% ../nbs/03_results.ipynb #345ee210
-numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy test_accuracy test_loss '
-    'train_seconds ms_per_image').split()  # the columns of runs.csv that are used as numbers here
+numbers = ('seed epochs parameters macs bytes train_images train_accuracy validation_accuracy '
+    # the columns of runs.csv that are used as numbers here
+    'test_accuracy test_loss train_seconds ms_per_image').split()
 
 def cores_in(
     hardware:pd.Series,  # such as 'AMD EPYC, 2 cores, 24 GB, Linux x86_64'
@@ -37,13 +40,14 @@ def cores_in(
 # %% ../nbs/03_results.ipynb #04e8b2b4
 def load_runs(
     out:Path|str='',  # the results folder
-) -> pd.DataFrame:  # a row a finished run: the columns of runs.csv, `variant` and `core_seconds`; no rows where nothing was run
-    "All finished runs"
+) -> pd.DataFrame:  # a row a finished run: the columns of runs.csv, `variant` and `core_seconds`
+    "All finished runs; no rows where nothing was run"
     path, runs = results_dir(out)/'runs.csv', pd.DataFrame(columns=['run'], dtype=str)
     if path.exists(): runs = pd.read_csv(path, dtype=str, keep_default_na=False)
     for c in numbers: runs[c] = pd.to_numeric(runs[c], errors='coerce') if c in runs else np.nan
     if 'hardware' not in runs: runs['hardware'] = ''
-    return runs.assign(variant=[variant_of(r) for r in runs.run], core_seconds=runs.train_seconds*cores_in(runs.hardware))
+    return runs.assign(variant=[variant_of(r) for r in runs.run],
+        core_seconds=runs.train_seconds*cores_in(runs.hardware))
 
 # %% ../nbs/03_results.ipynb #2d1cca3f
 optimizers = 'sgd', 'momentum', 'rmsprop', 'adam'  # recipes of the optimiser study
@@ -60,7 +64,7 @@ def recorded(
     run:str,  # the run that it belongs to
     out:Path|str='',  # the results folder
 ) -> Path:  # exists
-    "The path of a run's file; a run that was not made is a `FileNotFoundError` that says how to make it"
+    "The path of a run's file; for one that was not made a `FileNotFoundError` says how to make it"
     path = results_dir(out)/name
     if not path.exists(): raise FileNotFoundError(f'{path}: {to_make(run)}')
     return path
@@ -69,7 +73,7 @@ def recorded(
 def load_history(
     run:str,  # such as 'base-s1'
     out:Path|str='',  # the results folder
-) -> pd.DataFrame:  # a row an epoch: epoch, accuracies and losses of training and validation, learning_rate, seconds
+) -> pd.DataFrame:  # a row an epoch: accuracies and losses of both parts, learning_rate, seconds
     "How a run went"
     return pd.read_csv(recorded(f'history_{run}.csv', run, out))
 
@@ -78,7 +82,8 @@ def load_predictions(
     out:Path|str='',  # the results folder
 ) -> np.ndarray:  # (10000,10) float32 probabilities, in the order of the test file
     "What a run answered to the test images"
-    with np.load(recorded(f'predictions_{run}.npz', run, out)) as f: return f['probabilities'].astype(np.float32)
+    path = recorded(f'predictions_{run}.npz', run, out)
+    with np.load(path) as f: return f['probabilities'].astype(np.float32)
 
 # %% ../nbs/03_results.ipynb #508c48ac
 def wilson(
@@ -96,16 +101,20 @@ def wilson(
 def over_seeds(
     values,  # (n,) one number a seed
     level:float=.95,  # of confidence
-) -> dict:  # n, mean, sd, low, high; of a single value only n and mean
-    "Mean, standard deviation and the interval of the mean (Student 1908)"
+) -> dict:  # n, mean, sd, low, high; the last two are NaN for a single value or for equal ones
+    """Mean, standard deviation and the interval of the mean (Student 1908); accuracies are multiples
+    of one image, so equal ones say that the spread is too small to be seen, not that there is none"""
     values = np.asarray(values, float)
-    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan
-    half = stats.t.ppf(.5 + level/2, n-1)*sd/np.sqrt(n) if n > 1 else np.nan
-    return dict(n=n, mean=mean, sd=sd, low=mean-half, high=mean+half)
+    n, mean = len(values), float(values.mean())
+    sd = float(values.std(ddof=1)) if n > 1 else np.nan
+    spread = n > 1 and np.ptp(values) > 1e-9*max(1, abs(mean))
+    half = stats.t.ppf(.5 + level/2, n-1)*sd/np.sqrt(n) if spread else np.nan
+    return dict(n=n, mean=mean, sd=sd if spread or n == 1 else 0., low=mean-half, high=mean+half)
 
 # %% ../nbs/03_results.ipynb #ea7e838a
-costs = dict(parameters='parameters', macs='multiply-accumulates an image', bytes='bytes', core_seconds='seconds of training, times cores',
-             ms_per_image='milliseconds an image')  # column -> what it means
+costs = dict(  # column -> what it means
+    parameters='parameters', macs='multiply-accumulates an image', bytes='bytes',
+    core_seconds='seconds of training, times cores', ms_per_image='milliseconds an image')
 
 def summary_row(
     name:str,  # of the variant
@@ -113,21 +122,24 @@ def summary_row(
     images:int=10_000,  # test images
 ) -> dict:  # column -> value
     "One row of `summarize`"
-    n, test = len(runs), over_seeds(runs.test_accuracy)
-    low, high = (test['low'], test['high']) if n > 2 else wilson(test['mean']*images, images)  # two seeds say next to nothing about the others
-    return dict(variant=name, n=n, test_accuracy=test['mean'], sd=test['sd'], low=low, high=high,
-        interval='t, over seeds' if n > 2 else 'Wilson, two runs' if n == 2 else 'Wilson, one run', **runs[['validation_accuracy', 'train_accuracy']].mean(),
-        **runs[list(costs)].median(), hardware='; '.join(sorted(set(runs.hardware))))
+    test = over_seeds(runs.test_accuracy)
+    low, high = wilson(test['mean']*images, images)
+    return dict(variant=name, n=len(runs), test_accuracy=test['mean'], sd=test['sd'],
+        seeds_low=test['low'], seeds_high=test['high'], images_low=low, images_high=high,
+        **runs[['validation_accuracy', 'train_accuracy']].mean(), **runs[list(costs)].median(),
+        hardware='; '.join(sorted(set(runs.hardware))))
 
 # %% ../nbs/03_results.ipynb #d2d47de5
 def summarize(
     runs:pd.DataFrame,  # by `load_runs`
     images:int=10_000,  # test images
-) -> pd.DataFrame:  # a row a variant, best first: n, accuracies, sd, low, high, interval, costs, hardware
+) -> pd.DataFrame:  # a row a variant, best first: n, accuracies, sd, both intervals, costs
     "Every variant in one row: accuracies are means over its runs, times are medians"
     rows = [summary_row(name, group, images) for name,group in runs.groupby('variant')]
-    columns = list(rows[0]) if rows else ['variant', 'n', 'test_accuracy', 'sd', 'low', 'high', *costs]
-    return pd.DataFrame(rows, columns=columns).sort_values('test_accuracy', ascending=False, ignore_index=True)
+    none = ['variant', 'n', 'test_accuracy', 'sd', 'seeds_low', 'seeds_high', 'images_low',
+        'images_high', *costs]
+    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else none)
+    return table.sort_values('test_accuracy', ascending=False, ignore_index=True)
 
 # %% ../nbs/03_results.ipynb #28441349
 def runs_in_words(
@@ -137,19 +149,29 @@ def runs_in_words(
     return 'one run' if n == 1 else f'mean of {n} runs'
 
 # %% ../nbs/03_results.ipynb #ba93078b
+def in_percent(
+    low,  # (n,) fractions of 1
+    high,  # (n,) the same
+) -> list[str]:  # such as '99.59 - 99.71', '-' where there is none
+    "Intervals as texts"
+    return ['-' if pd.isna(a) else f'{100*a:.2f} - {100*b:.2f}' for a,b in zip(low, high)]
+
+# %% ../nbs/03_results.ipynb #0369b6f9
 def results_table(
     runs:pd.DataFrame,  # by `load_runs`
     variants=None,  # which, in this order; None: all, best first
 ) -> pd.DataFrame:  # texts, ready to be shown or for `to_markdown(index=False)`
     "The comparison of all models as a table for a page"
-    s = summarize(runs)
-    if variants is not None: s = s.set_index('variant').loc[[v for v in variants if v in set(s.variant)]].reset_index()
-    shown = lambda values, form: ['-' if pd.isna(v) else form.format(v) for v in values]
-    interval = [f'{100*a:.2f} - {100*b:.2f}' for a,b in zip(s.low, s.high)]
-    return pd.DataFrame({'recipe': s.variant, 'runs': [runs_in_words(n) for n in s.n],
-        'test accuracy, %': shown(100*s.test_accuracy, '{:.2f}'), '95% interval': interval,
+    s = summarize(runs).set_index('variant', drop=False)
+    if variants is not None: s = s.loc[[v for v in variants if v in s.index]]
+    def shown(values, form): return ['-' if pd.isna(v) else form.format(v) for v in values]
+    return pd.DataFrame({'recipe': list(s.variant), 'runs': [runs_in_words(n) for n in s.n],
+        'test accuracy, %': shown(100*s.test_accuracy, '{:.2f}'),
+        '95% over images (Wilson)': in_percent(s.images_low, s.images_high),
+        '95% over seeds (t)': in_percent(s.seeds_low, s.seeds_high),
         'sd over seeds': shown(100*s.sd, '{:.2f}'), 'parameters': shown(s.parameters, '{:,.0f}'),
-        'million MACs': shown(s.macs/1e6, '{:,.2f}'), 'training, core-s': shown(s.core_seconds, '{:,.0f}'),
+        'million MACs': shown(s.macs/1e6, '{:,.2f}'),
+        'training, core-s': shown(s.core_seconds, '{:,.0f}'),
         'one image, ms': shown(s.ms_per_image, '{:.2f}')})
 
 # %% ../nbs/03_results.ipynb #b9eb5f2f
@@ -158,16 +180,19 @@ def confusion_matrix(
     answers:np.ndarray,  # (n,) what a model said, 0..9
 ) -> np.ndarray:  # (10,10) counts; row: label, column: answer
     "How often each digit was called what"
-    return np.bincount(10*np.asarray(y, int) + np.asarray(answers, int), minlength=100).reshape(10,10)
+    places = 10*np.asarray(y, int) + np.asarray(answers, int)
+    return np.bincount(places, minlength=100).reshape(10,10)
 
+# %% ../nbs/03_results.ipynb #23347408
 def per_digit(
     matrix:np.ndarray,  # (10,10) by `confusion_matrix`
-) -> pd.DataFrame:  # a row a digit: images, precision, recall, each with the bounds of its Wilson interval
+) -> pd.DataFrame:  # a row a digit: images, precision and recall with their Wilson intervals
     "Precision and recall of each digit; of a digit that never occurs there is none"
     table, right = pd.DataFrame(dict(digit=range(10), images=matrix.sum(1))), matrix.diagonal()
     for name,total in dict(precision=matrix.sum(0), recall=matrix.sum(1)).items():
         with np.errstate(invalid='ignore', divide='ignore'):
-            table[name], (table[f'{name}_low'], table[f'{name}_high']) = right/total, wilson(right, total)
+            table[name] = right/total
+            table[f'{name}_low'], table[f'{name}_high'] = wilson(right, total)
     return table
 
 # %% ../nbs/03_results.ipynb #91cc31a8
@@ -196,11 +221,11 @@ def mcnemar(
 def paired_t(
     a,  # (n,) one number a seed
     b,  # (n,) the same seeds, the other recipe
-) -> dict:  # n, mean (of a - b), sd, low, high, p (two-sided); p is no number for fewer than two seeds
-    "Could the mean difference be zero?"
+) -> dict:  # n, mean (of a - b), sd, low, high, p (two-sided)
+    """Could the mean difference be zero? For fewer than two seeds, or differences that are all
+    equal, low, high and p are no numbers"""
     d = over_seeds(np.asarray(a, float) - np.asarray(b, float))
-    if d['n'] < 2: return dict(d, p=np.nan)
-    if d['sd'] == 0: return dict(d, p=float(d['mean'] == 0))
+    if np.isnan(d['low']): return dict(d, p=np.nan)
     return dict(d, p=float(2*stats.t.sf(abs(d['mean'])/d['sd']*np.sqrt(d['n']), d['n']-1)))
 
 # %% ../nbs/03_results.ipynb #ddb17bd4
@@ -226,10 +251,13 @@ def compare(
     of = [runs[runs.variant == v].set_index('seed').sort_index() for v in (a, b)]
     shared = of[0].index.intersection(of[1].index)
     run_a, run_b = (o.run[shared[0]] if len(shared) else o.run.iloc[0] for o in of)
-    one, seeds = mcnemar(y, answers[run_a], answers[run_b]), dict(mean=np.nan, low=np.nan, high=np.nan, p=np.nan)
-    if len(shared): seeds = paired_t(*(o.test_accuracy[shared] for o in of))
-    return dict(a=a, b=b, run_a=run_a, run_b=run_b, only_a=one['only_a'], only_b=one['only_b'], p_mcnemar=one['p'],
-        seeds=len(shared), difference=seeds['mean'], low=seeds['low'], high=seeds['high'], p_seeds=seeds['p'])
+    one = mcnemar(y, answers[run_a], answers[run_b])
+    row = dict(a=a, b=b, run_a=run_a, run_b=run_b, only_a=one['only_a'], only_b=one['only_b'],
+        p_mcnemar=one['p'], seeds=len(shared), difference=np.nan, low=np.nan, high=np.nan,
+        p_seeds=np.nan)
+    if not len(shared): return row
+    t = paired_t(*(o.test_accuracy[shared] for o in of))
+    return dict(row, difference=t['mean'], low=t['low'], high=t['high'], p_seeds=t['p'])
 
 # %% ../nbs/03_results.ipynb #e04e193b
 def paired_tests(
@@ -238,9 +266,11 @@ def paired_tests(
     out:Path|str='',  # the results folder
 ) -> pd.DataFrame:  # a row a pair of variants, the better one first
     "McNemar's test of every pair of variants, and the paired test over the seeds that both have"
-    names, answers = summarize(runs).variant, {r: load_predictions(r, out).argmax(1) for r in runs.run}
+    names = summarize(runs).variant
+    answers = {r: load_predictions(r, out).argmax(1) for r in runs.run}
     rows = [compare(runs, a, b, y, answers) for i,a in enumerate(names) for b in names[i+1:]]
-    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else ['a', 'b', 'seeds', 'p_mcnemar', 'p_seeds'])
+    none = ['a', 'b', 'seeds', 'p_mcnemar', 'p_seeds']
+    table = pd.DataFrame(rows, columns=list(rows[0]) if rows else none)
     for p in 'p_mcnemar', 'p_seeds': table[f'{p}_holm'] = holm(table[p])
     return table
 
@@ -249,14 +279,14 @@ def histories(
     runs:pd.DataFrame,  # by `load_runs`
     variant:str,  # such as 'base'
     out:Path|str='',  # the results folder
-) -> list[pd.DataFrame]:  # one a seed; none for a model without epochs or a variant that was not run
+) -> list[pd.DataFrame]:  # one a seed; none without epochs or where nothing was run
     "How all runs of a variant went"
     return [load_history(r, out) for r in runs.run[(runs.variant == variant) & (runs.epochs > 0)]]
 
 def by_epoch(
     found:list[pd.DataFrame],  # histories of the same length
     column:str,  # of the histories
-) -> tuple[np.ndarray, np.ndarray]:  # (epochs,) mean and standard deviation over the runs; zero for a single run
+) -> tuple[np.ndarray, np.ndarray]:  # (epochs,) mean and sd over the runs, zero for a single run
     "A column of several histories, epoch by epoch"
     values = np.stack([h[column] for h in found])
     return values.mean(0), values.std(0, ddof=1) if len(found) > 1 else 0*values[0]
@@ -285,7 +315,8 @@ def curve_panel(
             ax.plot(h.epoch, h[f'{part}_{what}'], line, color=colour, lw=.6, alpha=.35)
         mean, _ = by_epoch(found, f'{part}_{what}')
         name = part.replace('train', 'training')
-        ax.plot(found[0].epoch, mean, line, color=colour, label=f'{name}, at the end {form.format(mean[-1])}')
+        label = f'{name}, at the end {form.format(mean[-1])}'
+        ax.plot(found[0].epoch, mean, line, color=colour, label=label)
     mark_halvings(ax, found[0])
 
 # %% ../nbs/03_results.ipynb #fdee6ca5
@@ -297,7 +328,8 @@ def scale_of(
     "Percent up to 100 for accuracies; for losses, steps that are factors"
     ax.set_ylabel(what)
     if what == 'accuracy':
-        third = [h[f'{p}_accuracy'].iloc[:3].iloc[-1] for h in found for p in ('train', 'validation')]
+        columns = 'train_accuracy', 'validation_accuracy'
+        third = [h[c].iloc[:3].iloc[-1] for h in found for c in columns]
         ax.set_ylim(max(0, min(third, default=.9) - .012), 1)
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     else:
@@ -316,18 +348,21 @@ def plot_curves(
     "A panel a variant, side by side with one scale; returns the figure"
     shown = {title: found for name,title in titles.items() if (found := histories(runs, name, out))}
     widths = [max(24, len(found[0])) for found in shown.values()] or [1]
-    fig, axes = plt.subplots(1, len(widths), figsize=(10, 3.8), sharey=True, squeeze=False, width_ratios=widths)
+    fig, axes = plt.subplots(1, len(widths), figsize=(10, 3.8), sharey=True, squeeze=False,
+        width_ratios=widths)
+    place = 'lower right' if what == 'accuracy' else 'best'
     for ax,(title,found) in zip(axes[0], shown.items()):
         curve_panel(ax, found, what)
-        ax.set(xlabel='epoch', xlim=(0, len(found[0]) + .5), title=f'{title}\n({runs_in_words(len(found))})')
+        ax.set(xlabel='epoch', xlim=(0, len(found[0]) + .5))
+        ax.set_title(f'{title}\n({runs_in_words(len(found))})')
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        ax.legend(loc='lower right' if what == 'accuracy' else 'best', frameon=True, edgecolor='none', borderpad=.2)
+        ax.legend(loc=place, frameon=True, edgecolor='none', borderpad=.2)
     scale_of(axes[0,0], what, [h for found in shown.values() for h in found])
     return fig
 
 # %% ../nbs/03_results.ipynb #a7cf0372
 anchors = pd.read_csv(io.StringIO('''name,test_accuracy,sd,n,parameters,core_seconds,protocol,source
-Keras' page,.9922,,1,34826,348,honest,"keras.io, mnist_convnet, 15 epochs; its time was measured on two cores"
+Keras' page,.9922,,1,34826,348,honest,"keras.io, mnist_convnet, 15 epochs, timed on two cores"
 Deotte,.99641,.00047,1500,327242,,honest,"7 convolutional layers, 30 epochs"
 Deotte x15,.99745,.0002,,4908630,,honest,"mean of 15 such networks"
 Matuzas,.997475,.00028,20,1189516,,honest,"9 convolutional layers with squeeze-and-excite, 20 epochs"
@@ -336,8 +371,8 @@ Matuzas x20,.9983,,15,23790320,,honest,"mean of 20 such networks"
 one epoch on a GPU,.9904,.0007,,,.76,honest,"fastest published to 99%, small GPU, data resident"
 697 parameters,.9903,,1,697,,test-selected,"best of about 700 runs"
 Byerly,.9983,,1,1514187,,test-selected,"capsule branches (Byerly et al. 2020), best run"
-An x3,.9991,,1,5100000,,test-selected,"best of thousands of ensembles (An et al. 2020); 3 networks of 1.1 to 2.3 million"
-'''))  # published results of known cost; sd and n: over runs, as published; protocol: was anything chosen on the test images?
+An x3,.9991,,1,5100000,,test-selected,"best of thousands of ensembles (An et al. 2020), 3 networks"
+'''))  # published results of known cost; sd and n over runs, as published
 
 # %% ../nbs/03_results.ipynb #4283354d
 def cost_points(
@@ -345,92 +380,22 @@ def cost_points(
     column:str,  # of `costs`: 'parameters', 'macs' or 'core_seconds'
     images:int=10_000,  # test images
 ) -> pd.DataFrame:  # a row a point: name, cost, test_accuracy, low, high, ours, honest
-    "Ours, with their intervals, and the anchors that state this cost: Wilson's for one run, else ± the published sd"
-    theirs = anchors.assign(ours=False, honest=anchors.protocol == 'honest', cost=anchors.get(column, np.nan))
-    for name,bound,sign in zip(('low', 'high'), wilson(theirs.test_accuracy*images, images), (-1, 1)):
-        theirs[name] = np.where(theirs.n == 1, bound, theirs.test_accuracy + sign*theirs.sd.fillna(0))
-        theirs.loc[~theirs.honest, name] = theirs.test_accuracy  # an interval around the best of many means nothing
-    ours = summary.assign(name=summary.variant, ours=True, honest=True, cost=summary[column].astype(float))
+    """Ours and the anchors that state this cost, with Wilson's intervals; of published means ± their
+    sd; of what was chosen on the test images none: around the best of many it means nothing"""
+    theirs = anchors.assign(ours=False, honest=anchors.protocol == 'honest',
+        cost=anchors.get(column, np.nan))
+    bounds = wilson(theirs.test_accuracy*images, images)
+    for name,bound,sign in zip(('low', 'high'), bounds, (-1, 1)):
+        spread = theirs.test_accuracy + sign*theirs.sd.fillna(0)
+        theirs[name] = np.where(theirs.n == 1, bound, spread)
+        theirs.loc[~theirs.honest, name] = theirs.test_accuracy
+    ours = summary.assign(name=summary.variant, ours=True, honest=True,
+        cost=summary[column].astype(float), low=summary.images_low, high=summary.images_high)
     columns = ['name', 'cost', 'test_accuracy', 'low', 'high', 'ours', 'honest']
     both = pd.concat([t[columns] for t in (ours, theirs) if len(t)])
     return both[both.cost > 0].reset_index(drop=True)
 
-# %% ../nbs/03_results.ipynb #ba18d62a
-places = [(dx*r, dy*r) for r in (7, 11, 16, 22, 30, 40)
-          for dx,dy in ((1,0), (-1,0), (.7,.8), (-.7,.8), (.7,-.8), (-.7,-.8), (0,1.2), (0,-1.2))]  # points, from dot to name
-
-def overlap(
-    a,  # box (x0,y0,x1,y1)
-    b,  # another
-) -> float:  # area
-    "How much two boxes have in common"
-    return max(0., min(a[2], b[2]) - max(a[0], b[0])) * max(0., min(a[3], b[3]) - max(a[1], b[1]))
-
-def leader(
-    spot,  # box (x0,y0,x1,y1)
-    point:np.ndarray,  # (2,)
-) -> list[tuple]:  # small boxes
-    "The way from a point to a box as beads on a string; none at the point itself"
-    beads = np.linspace(point, np.clip(point, spot[:2], spot[2:]), 12)[4:]
-    return [(*(p-1), *(p+1)) for p in beads]
-
-# %% ../nbs/03_results.ipynb #ed7b5639
-def spots_around(
-    ax,  # matplotlib axes
-    point:np.ndarray,  # (2,) pixels
-    name:str,  # one line
-) -> list[tuple]:  # boxes (x0,y0,x1,y1) in pixels that could hold the name, near ones first
-    "Where a name could stand"
-    trial = ax.text(0, 0, name, fontsize=8)
-    width, height = trial.get_window_extent().size
-    trial.remove()
-    move = np.array(places)*ax.figure.dpi/72
-    corners = point + move - np.c_[width*(.5 - .5*np.sign(move[:,0])), np.full(len(move), height/2)]
-    return [(x, y, x+width, y+height) for x,y in corners]
-
-# %% ../nbs/03_results.ipynb #6b1929a5
-def write_at(
-    ax,  # matplotlib axes
-    spot:tuple,  # box (x0,y0,x1,y1), pixels
-    point:np.ndarray,  # (2,) pixels
-    text:str,  # one line
-    colour:str,  # of the text
-):
-    "Write a text into its box, with a thin line to its point where that is far"
-    near, back = np.clip(point, spot[:2], spot[2:]), ax.transData.inverted().transform
-    far = np.hypot(*(near-point)) > 12*ax.figure.dpi/72
-    if far: ax.plot(*back([point, near]).T, color=colour, lw=.5, alpha=.6, scalex=False, scaley=False)
-    ax.text(*back(spot[:2]), text, fontsize=8, color=colour, va='bottom')
-
-# %% ../nbs/03_results.ipynb #27f58222
-def place_labels(
-    ax,  # matplotlib axes whose limits and layout are final
-    xy:np.ndarray,  # (n,2) points in data coordinates
-    names:list[str],  # n
-    colours:list[str],  # n
-    taken=(),  # boxes (x0,y0,x1,y1) in pixels to keep clear of
-) -> list[tuple]:  # n boxes (x0,y0,x1,y1) in pixels, where the names are
-    "Write names beside points so that they cover neither points nor each other"
-    points, dot = ax.transData.transform(xy), 4*ax.figure.dpi/72
-    found:dict[int, tuple] = {}
-    boxes, frame = [*taken, *((*(p-dot), *(p+dot)) for p in points)], ax.get_window_extent().extents
-    cost = lambda i, s: ((s[2]-s[0])*(s[3]-s[1]) - overlap(s, frame) + sum(overlap(s, b) for b in boxes)
-        + 20*sum(overlap(t, b) for t in leader(s, points[i]) for b in found.values()))
-    spots = [spots_around(ax, point, name) for point,name in zip(points, names)]
-    while left := [i for i in range(len(names)) if i not in found]:
-        i = min(left, key=lambda i: sum(cost(i, s) < 1 for s in spots[i]))
-        found[i] = min(spots[i], key=lambda s: (round(cost(i, s)), spots[i].index(s)))
-        boxes += [found[i], *leader(found[i], points[i])]
-        write_at(ax, found[i], points[i], names[i], colours[i])
-    return [found[i] for i in range(len(names))]
-
 # %% ../nbs/03_results.ipynb #dd48f93c
-def colour_of(
-    point,  # row of `cost_points`
-) -> str:  # matplotlib colour
-    "Ours or theirs"
-    return 'C0' if point.ours else 'C1'
-
 def cost_panel(
     ax,  # matplotlib axes
     points:pd.DataFrame,  # by `cost_points`
@@ -440,22 +405,33 @@ def cost_panel(
     ticks = [t for t in (.9, .95, .97, .98, .99, .995, .997, .998, .999) if t >= floor]
     for p in points.itertuples():
         bars = [[p.high - p.test_accuracy], [p.test_accuracy - p.low]]  # high accuracy is low error
-        ax.errorbar(p.cost, 1-p.test_accuracy, np.maximum(0, bars), fmt='o' if p.ours else 'D', ms=5.5 if p.ours else 4.5,
-                    lw=1, color=colour_of(p), mfc=colour_of(p) if p.honest else 'white')
+        mark, size, colour = ('o', 5.5, 'C0') if p.ours else ('D', 4.5, 'C1')
+        ax.errorbar(p.cost, 1-p.test_accuracy, np.maximum(0, bars), fmt=mark, ms=size, lw=1,
+            color=colour, mfc=colour if p.honest else 'white')
     ax.set(xscale='log', yscale='log', ylim=(1.15*(1-floor), .0007))
     ax.set_yticks([1-t for t in ticks], [f'{100*t:g}' for t in ticks])
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.margins(x=.12)
+    ax.margins(x=.2)
 
 # %% ../nbs/03_results.ipynb #ce49b823
 def label_points(
     ax,  # matplotlib axes in their final place
     points:pd.DataFrame,  # by `cost_points`
 ):
-    "Write the names beside the points, clear of the bars"
-    at, rows = ax.transData.transform, list(points.itertuples())
-    bars = [(*(at((p.cost, 1-p.low)) - 2), *(at((p.cost, 1-p.high)) + 2)) for p in rows]
-    place_labels(ax, np.c_[points.cost, 1-points.test_accuracy], list(points.name), [colour_of(p) for p in rows], bars)
+    "Write the names beside the points, clear of points, bars and each other; the same each time"
+    at, back, dot = ax.transData.transform, ax.transData.inverted().transform, 4*ax.figure.dpi/72
+    rows, xy = list(points.itertuples()), np.c_[points.cost, 1-points.test_accuracy]
+    texts = [ax.text(*back(at(spot) + [2*dot, 0]), p.name, fontsize=8, va='center',
+        color='C0' if p.ours else 'C1') for p,spot in zip(rows, xy)]
+    taken = [Bbox([at((p.cost, 1-p.low)) - 3, at((p.cost, 1-p.high)) + 3]) for p in rows]
+    taken += [Bbox([spot - dot, spot + dot]) for spot in at(xy)]
+    before = np.random.get_state()
+    np.random.seed(0)  # the library draws from NumPy's random numbers
+    adjust_text(texts, target_x=xy[:,0], target_y=xy[:,1], objects=taken, avoid_self=False, ax=ax,
+        iter_lim=400, time_lim=60, expand=(1.12, 1.25), force_static=(.4, .6), force_text=(.3, .6),
+        force_explode=(.3, .5), force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-',
+            lw=.5, alpha=.6))
+    np.random.set_state(before)
 
 # %% ../nbs/03_results.ipynb #739956aa
 def plot_cost(
@@ -466,10 +442,13 @@ def plot_cost(
     axes = dict(parameters=grid['p'], macs=grid['m'], core_seconds=grid['t'])
     points = {column: cost_points(summary, column) for column in axes}
     for column,ax in axes.items():
-        cost_panel(ax, points[column], .95 if summary.low.min() > .95 or summary.empty else .9)
+        low = summary.images_low.min()
+        cost_panel(ax, points[column], .9 if low <= .95 else .95)
         ax.set_xlabel(costs[column])
     axes['parameters'].set_ylabel('test accuracy, %')
-    for mark,inside,label in ('oC0','C0','ours'), ('DC1','C1','published'), ('DC1','white','published, chosen on the test images'):
+    kinds = [('oC0','C0','ours'), ('DC1','C1','published'),
+        ('DC1','white','published, chosen on the test images')]
+    for mark,inside,label in kinds:
         axes['parameters'].plot([], [], mark[0], color=mark[1:], mfc=inside, ms=5, label=label)
     fig.legend(loc='outside upper center', ncols=3)
     fig.draw_without_rendering()
@@ -489,8 +468,10 @@ def plot_confusion(
     ax.imshow(wrong, cmap='Reds', vmax=top)
     for (i,j),n in np.ndenumerate(matrix):
         colour = 'grey' if i == j else 'white' if n > .6*top else 'black'
-        if n: ax.text(j, i, f'{n:,}', ha='center', va='center', fontsize=8 if i == j else 9, color=colour)
-    ax.set(xticks=range(10), yticks=range(10), xlabel='the model says', ylabel='the label says', title=title)
+        size = 8 if i == j else 9
+        if n: ax.text(j, i, f'{n:,}', ha='center', va='center', fontsize=size, color=colour)
+    ax.set(xticks=range(10), yticks=range(10), title=title)
+    ax.set(xlabel='the model says', ylabel='the label says')
     ax.grid(False)
     return fig
 
@@ -504,7 +485,8 @@ def plot_per_digit(
     for i,name in enumerate(['precision', 'recall']):
         value = 100*table[name]
         bars = np.maximum(0, [value - 100*table[f'{name}_low'], 100*table[f'{name}_high'] - value])
-        ax.errorbar(table.digit + .24*i - .12, value, bars, fmt='os'[i], color=f'C{i}', ms=5, lw=1.2, label=name)
+        ax.errorbar(table.digit + .24*i - .12, value, bars, fmt='os'[i], color=f'C{i}', ms=5, lw=1.2,
+            label=name)
     ax.set(xticks=range(10), xlabel='digit', ylabel='percent', ylim=(None, 100.05))
     ax.set_title(title, loc='left')
     ax.grid(axis='x', visible=False)
@@ -516,7 +498,8 @@ def plot_pairs(
     tests:pd.DataFrame,  # by `paired_tests`
     variants:list[str],  # in the order of rows and columns, best first
 ):
-    "Who beats whom: images that only one of two got right, and Holm's p; in colour below 0.05; returns the figure"
+    """Who beats whom: images that only one of two got right, and Holm's p; in colour below 0.05;
+    returns the figure"""
     n, at = max(2, len(variants)), {v: i for i,v in enumerate(variants)}
     fig, ax = plt.subplots(figsize=(1.5 + 1.05*(n-1), .5 + .5*n))
     for t in tests[tests.a.isin(at) & tests.b.isin(at)].itertuples():
@@ -531,136 +514,4 @@ def plot_pairs(
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
     ax.grid(False)
-    return fig
-
-# %% ../nbs/03_results.ipynb #508496a5
-def reach(
-    x,  # (n,) epochs or seconds, rising
-    y,  # (n,) accuracies
-    level:float,  # accuracy
-) -> float:  # in the unit of x; no number where the level is never reached
-    "Where a curve first gets to a level, on a straight line between its points"
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    after = np.flatnonzero(y >= level)
-    if not len(after): return np.nan
-    i = max(1, after[0])
-    return float(np.interp(level, y[i-1:i+1], x[i-1:i+1])) if after[0] else float(x[0])
-
-# %% ../nbs/03_results.ipynb #e5f83430
-def verdict(
-    ratio:float,  # seconds of a by seconds of b
-) -> str:  # 'slower than' or 'faster than' with the factor, or 'as fast as'
-    "A ratio of times in words; a tenth more or less is called equal"
-    if .9 < ratio < 1.1: return 'as fast as'
-    return f'{ratio:.1f} times slower than' if ratio > 1 else f'{1/ratio:.1f} times faster than'
-
-def evidence(
-    test:dict,  # by `paired_t`
-) -> str:  # a clause
-    "What a paired test over seeds says, in words"
-    if np.isnan(test['p']): return 'which from one seed proves nothing'
-    return (f'which {test["n"]} seeds can{"" if test["p"] < .05 else " not"} tell from zero '
-        f'(95% interval {100*test["low"]:+.2f} to {100*test["high"]:+.2f}, p = {test["p"]:.2g})')
-
-# %% ../nbs/03_results.ipynb #e18a13d9
-def versus(
-    runs:pd.DataFrame,  # by `load_runs`
-    a:str,  # a variant of the optimiser study
-    b:str,  # another, trained for as many epochs
-    out:Path|str='',  # the results folder
-) -> str:  # a sentence; says so where one of the two was not run
-    "Is a slower than b? By epochs and seconds to the level that both reach, and by where the budget ends"
-    found = {v: histories(runs, v, out) for v in (a, b)}
-    if not all(found.values()): return to_make(a if not found[a] else b)
-    curve = {v: by_epoch(h, 'validation_accuracy')[0] for v,h in found.items()}
-    level, n = min(c.max() for c in curve.values()), min(map(len, found.values()))
-    epochs = {v: reach(h[0].epoch, curve[v], level) for v,h in found.items()}
-    seconds = {v: reach(by_epoch([h.cumsum() for h in found[v]], 'seconds')[0], curve[v], level) for v in found}
-    d = paired_t(*([h.validation_accuracy.iloc[-1] for h in found[v][:n]] for v in (a, b)))
-    takes = ', '.join(f'{v} takes {epochs[v]:.1f} epochs and {seconds[v]:.0f} s' for v in found)
-    return (f'To {level:.2%} validation accuracy, which both reach, {takes}: **{a} is {verdict(seconds[a]/seconds[b])} {b}**; '
-        f'after the whole budget of {len(curve[a])} epochs they stand at {curve[a][-1]:.2%} and {curve[b][-1]:.2%}, '
-        f'a difference of {100*d["mean"]:+.2f} points, {evidence(d)}.')
-
-# %% ../nbs/03_results.ipynb #c3152f0a
-def plot_optimizers(
-    runs:pd.DataFrame,  # by `load_runs`
-    variants=optimizers,  # what was not run is left out
-    out:Path|str='',  # the results folder
-):
-    "Validation accuracy against epochs and seconds: mean over seeds, the band is one sd; returns the figure"
-    fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
-    for i,(name,found) in enumerate((v, f) for v in variants if (f := histories(runs, v, out))):
-        (mean, sd), seconds = by_epoch(found, 'validation_accuracy'), by_epoch([h.cumsum() for h in found], 'seconds')[0]
-        label = f'{name}, rate {found[0].learning_rate[0]:g}, {runs_in_words(len(found))}'
-        for ax,x in zip(axes, (found[0].epoch, seconds)):
-            ax.plot(x, mean, 'osD^v'[i%5] + '-', ms=4, color=f'C{i}', label=label)
-            ax.fill_between(x, mean-sd, mean+sd, color=f'C{i}', alpha=.13, lw=0)
-    axes[0].set(xlabel='epoch', ylabel='validation accuracy')
-    axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    axes[1].set(xlabel='seconds of training', xlim=(0, None))
-    if axes[0].lines: axes[0].legend(loc='lower right')
-    return fig
-
-# %% ../nbs/03_results.ipynb #18755760
-disputed = pd.read_csv(io.StringIO('''image,label,other,for_label,for_other,neither
-947,8,9,0,5,0
-1621,0,6,2,3,0
-1901,9,4,2,3,0
-2462,2,0,0,4,1
-2597,5,3,0,4,1
-3558,5,0,1,4,0
-5937,5,3,1,3,1
-6651,0,6,0,5,0
-6783,1,6,2,3,0
-9729,5,6,2,3,0
-2654,6,1,0,2,3
-3520,6,4,2,0,3
-9679,6,3,2,0,3
-2130,4,9,2,2,1
-8527,4,9,2,2,1
-'''))  # test images (from 0) whose label most of five readers did not confirm, and how the five voted
-
-# %% ../nbs/03_results.ipynb #22494950
-def readers(
-    row,  # of `disputed`
-) -> str:  # the digit that most of the five readers saw, 'neither' or 'split'
-    "What people say"
-    votes = {str(row.other): row.for_other, 'neither': row.neither}
-    return next((name for name,n in votes.items() if n >= 3), 'split')
-
-def side(
-    said:str,  # a digit for each seed
-    row,  # of `disputed`
-) -> str:  # matplotlib colour
-    "Red for an answer that most seeds give and most people too, black for the label, grey for anything else"
-    most = max(sorted(set(said)), key=said.count)
-    return 'C1' if most == readers(row) else 'black' if most == str(row.label) else 'grey'
-
-# %% ../nbs/03_results.ipynb #6c19652a
-def opinions(
-    runs:pd.DataFrame,  # by `load_runs`
-    variants:list[str],  # what was not run is left out
-    out:Path|str='',  # the results folder
-) -> pd.DataFrame:  # (15, variants) texts: a digit a run; the index are the images
-    "What the models say to the disputed images"
-    found = {v: [load_predictions(r, out)[disputed.image].argmax(1) for r in runs.run[runs.variant == v]] for v in variants}
-    return pd.DataFrame({v: [''.join(map(str, d)) for d in zip(*f)] for v,f in found.items() if f}, index=disputed.image)
-
-# %% ../nbs/03_results.ipynb #95bffdcf
-def plot_disputed(
-    x:np.ndarray,  # (10000,28,28) test images
-    said:pd.DataFrame,  # by `opinions`
-):
-    "The picture, the label, what people say, what the models say; returns the figure"
-    fig, axes = plt.subplots(3, 10, figsize=(10, 3*max(1.35, .2*(said.shape[1]+3))), width_ratios=[1.2, 1]*5)
-    for ax in axes.flat: ax.axis('off')
-    for k,row in enumerate(disputed.itertuples()):
-        picture, text = axes[k//5, k%5*2:k%5*2+2]
-        picture.imshow(x[row.image])
-        lines = [(f'image {row.image}', 'grey'), (f'label {row.label}', 'black'), (f'people {readers(row)}', 'C1')]
-        lines += [(f'{v} {said[v][row.image]}', side(said[v][row.image], row)) for v in said]
-        for i,(line,colour) in enumerate(lines):
-            text.text(0, 1 - (i+.5)/len(lines), line, color=colour, fontsize=8.5, va='center')
     return fig

@@ -232,7 +232,7 @@ def read_lines(
     lines = []
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
-        said = [f for r in row for f in decode_strip(*r, known[labels], threshold)]
+        said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, known[labels], threshold)]
         line = assemble_line(said, float(np.median([s.size for *_,s in row])))
         if line: lines.append(line)
     lines = drop_repeated(lines)
@@ -296,7 +296,8 @@ def candidate_strips(
     some = split_at_gaps(boxes, size)
     ends = [0, *(g[:,2].max() for g in some)]
     starts = [*(g[:,0].min() for g in some[1:]), ink.shape[1]]
-    return [line_strips(ink, g, size, room, line) for g,*room in zip(some, ends, starts)]
+    return [line_strips(ink, g, size, (left, right), line)
+        for g,left,right in zip(some, ends, starts)]
 
 def whole_picture_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page

@@ -40,12 +40,15 @@ def grid_rules(
 # %% ../nbs/24_tables.ipynb #cf1f189c
 def grid_corners(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
-    shape:tuple[int,int]|None=None,  # rows and columns, if known: an even division where the rules do not show them
+    shape:tuple[int,int]|None=None,  # rows and columns, if known: an even division where the rules
+                                     # do not show them
 ) -> np.ndarray:  # (rows+1,columns+1,2) x, y
     "Where the rules of a table cross; none is a `ValueError`"
     across, down = grid_rules(mask), grid_rules(np.ascontiguousarray(mask.T))
-    if shape: across, down = (r if len(r) == n+1 or len(r) < 2 else np.linspace(r[0], r[-1], n+1) for r,n in zip((across, down), shape))
-    if len(across) < 2 or len(down) < 2: raise ValueError('no grid was found: wanted are at least two rules along and two across')
+    if shape: across, down = (r if len(r) == n+1 or len(r) < 2 else np.linspace(r[0], r[-1], n+1) for r,
+        n in zip((across, down), shape))
+    if len(across) < 2 or len(down) < 2: raise ValueError(
+        'no grid was found: wanted are at least two rules along and two across')
     (a, b), (c, d) = across.T[:,:,None], down.T[:,None]
     x = (c*b+d)/(1-a*c)  # y = a x + b and x = c y + d
     return np.stack([x, a*x+b], -1)
@@ -69,9 +72,11 @@ def read_grid(
     corners, cells = grid_corners(binarise(seen), shape), []
     for r,c in np.ndindex(corners.shape[0]-1, corners.shape[1]-1):
         four = corners[r:r+2,c:c+2].reshape(4, 2)
-        x0, y0, x1, y1 = box = [int(round(max(0, v))) for v in (max(four[[0,2],0]), max(four[[0,1],1]), min(four[[1,3],0]), min(four[[2,3],1]))]
+        x0, y0, x1, y1 = box = [int(round(max(0, v))) for v in (max(four[[0,2],0]), max(four[[0,1],1]),
+            min(four[[1,3],0]), min(four[[2,3],1]))]
         lines = read_cell(seen[y0:y1,x0:x1])
-        cells.append(Cell(r+1, c+1, ' '.join(l.text for l in lines), float(np.prod([l.confidence for l in lines])), box))
+        cells.append(Cell(r+1, c+1, ' '.join(l.text for l in lines),
+            float(np.prod([l.confidence for l in lines])), box))
     return cells
 
 # %% ../nbs/24_tables.ipynb #cd394e48
@@ -94,5 +99,6 @@ def grid_csv(
 ) -> bytes:
     "A table as a spreadsheet takes it; unsure cells end in '?'"
     out = io.StringIO()
-    for _,row in groupby(cells, lambda c: c.row): csv.writer(out).writerow([c.text + '?'*(c.confidence < threshold) for c in row])
+    for _,row in groupby(cells, lambda c: c.row): csv.writer(out).writerow([c.text +
+        '?'*(c.confidence < threshold) for c in row])
     return out.getvalue().encode()

@@ -22,9 +22,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
-from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts, peak_memory, read_table,
-    results_dir, versions, write_atomic)
-from .model import build, classic_cost, classics, cost, scores
+from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
+    peak_memory, read_table, results_dir, versions, write_atomic)
+from .model import (among_digits, as_rows, build, classic_cost, classics, cost, ensemble_probabilities,
+    grey_scale, one_by_one, score, scores, seeded)
 from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
@@ -36,34 +37,40 @@ class Recipe:
     batch:int = 128  # images a step
     optimizer:str = 'adamw'  # a Keras optimiser's name
     learning_rate:float = 1e-3  # the highest, where the schedule changes it
-    options:dict = field(default_factory=dict)  # further arguments of the optimiser, such as momentum
-    schedule:str = 'constant'  # 'constant', 'plateau' (halved after 3 epochs without progress) or 'one_cycle'
+    options:dict = field(default_factory=dict)  # more arguments of the optimiser, such as momentum
+    schedule:str = 'constant'  # 'constant', 'one_cycle', 'plateau' (halved after 3 poor epochs)
     monitor:str = 'val_accuracy'  # what 'plateau' watches
     validation:int = 5000  # images set apart
     augmentation:dict = field(default_factory=dict)  # arguments of `hdr.augment.augment`
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
 
-# %% ../nbs/02_train.ipynb #223cda95
-_as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3, options=dict(rho=.9),
-    schedule='plateau', monitor='val_acc', validation=6000, augmentation=dict(shift=2.8, rotation=10, zoom=.1))
-
-_ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02), schedule='one_cycle',
-    augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10, elastic=.5), clean=1)
-
 # %% ../nbs/02_train.ipynb #5580e5b8
+_as_run = Recipe('starting', epochs=30, batch=86, optimizer='rmsprop', learning_rate=1e-3,
+    options=dict(rho=.9), schedule='plateau', monitor='val_acc', validation=6000,
+    augmentation=dict(shift=2.8, rotation=10, zoom=.1))
+
+_affine = dict(shift=2, rotation=10, zoom=.1, shear=10)
+
+_ours = Recipe('small', epochs=20, learning_rate=6e-3, options=dict(weight_decay=.02),
+    schedule='one_cycle', augmentation=dict(_affine, elastic=.5), clean=1)
+
 recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     starting_as_run=_as_run,
     starting=replace(_as_run, monitor='val_accuracy'),
     keras_example=Recipe('keras_example', epochs=15, optimizer='adam'),
-    quick=Recipe('quick', epochs=2, batch=256, learning_rate=1.4e-2, options=dict(weight_decay=.02), schedule='one_cycle'),
-    nano=replace(_ours, model='nano', epochs=50, learning_rate=2e-2, options=dict(weight_decay=0.), augmentation=dict(rotation=5, zoom=.05, elastic=.3), clean=4),
-    tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2, augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
+    quick=Recipe('quick', epochs=2, batch=256, learning_rate=1.4e-2, options=dict(weight_decay=.02),
+        schedule='one_cycle'),
+    nano=replace(_ours, model='nano', epochs=50, learning_rate=2e-2, options=dict(weight_decay=0.),
+        augmentation=dict(rotation=5, zoom=.05, elastic=.3), clean=4),
+    tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2,
+        augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
     small=_ours,
     base=replace(_ours, model='base', epochs=18),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', learning_rate=4e-3, augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
-    swift=replace(_ours, epochs=9, augmentation=dict(shift=2, rotation=10, zoom=.1, shear=10)),
+    large=replace(_ours, model='large', learning_rate=4e-3,
+        augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
+    swift=replace(_ours, epochs=9, augmentation=_affine),
 )
 
 # %% ../nbs/02_train.ipynb #ea3a1313
@@ -75,7 +82,8 @@ class Augment(keras.layers.Layer):
         super().__init__()
         self.knobs, self.seed = knobs, keras.random.SeedGenerator()
     def compute_output_shape(self, input_shape): return input_shape
-    def call(self, x, training=False): return augment(x, self.seed, **self.knobs) if training and self.knobs else x
+    def call(self, x, training=False):
+        return augment(x, self.seed, **self.knobs) if training and self.knobs else x
 
 # %% ../nbs/02_train.ipynb #03d79f5e
 def make_optimizer(
@@ -83,11 +91,14 @@ def make_optimizer(
     steps:int,  # steps an epoch
     epochs:int,  # epochs of this run
 ) -> keras.optimizers.Optimizer:  # not yet built
-    "The recipe's optimiser; 'one_cycle' warms up over a fifth of the run, then falls to zero as a cosine (Smith 2018, arXiv:1803.09820)"
+    """The recipe's optimiser; 'one_cycle' warms up over a fifth of the run, then falls to zero
+    as a cosine (Smith 2018, arXiv:1803.09820)"""
     rate, total = recipe.learning_rate, steps*epochs
     if recipe.schedule == 'one_cycle':
-        rate = keras.optimizers.schedules.CosineDecay(rate/25, total - total//5, warmup_target=rate, warmup_steps=total//5)
-    return keras.optimizers.get(dict(class_name=recipe.optimizer, config=dict(learning_rate=rate, **recipe.options)))
+        rate = keras.optimizers.schedules.CosineDecay(rate/25, total - total//5, warmup_target=rate,
+            warmup_steps=total//5)
+    config = dict(learning_rate=rate, **recipe.options)
+    return keras.optimizers.get(dict(class_name=recipe.optimizer, config=config))
 
 # %% ../nbs/02_train.ipynb #e9d12005
 model_losses:dict[str, Callable] = {}  # model with two answers -> makes its loss and a metric 'accuracy'
@@ -96,7 +107,7 @@ def compile_recipe(
     recipe:Recipe,  # what to train
     steps:int=1,  # steps an epoch
     epochs:int=1,  # epochs of this run
-) -> tuple[keras.Model, keras.Model]:  # the network, and the same behind its augmentation, ready for `fit`
+) -> tuple[keras.Model, keras.Model]:  # the network, and it behind its augmentation, compiled
     "Build what the recipe trains"
     net = build(recipe.model)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
@@ -146,30 +157,21 @@ def check_room(
     free = shutil.disk_usage(folder).free/1e6
     if free < megabytes: raise OSError(f'{folder}: {megabytes:.0f} MB are needed, {free:.0f} MB are free')
 
-# %% ../nbs/02_train.ipynb #2cab6a83
-def seed_everything(
-    seed:int,  # of this run
-    deterministic:bool=True,  # bit-for-bit repeatable on the same machine; with TensorFlow it stays on in this process
-):
-    "Seed Python, NumPy and the backend"
-    keras.utils.set_random_seed(seed)
-    backend = keras.backend.backend()
-    if backend == 'tensorflow' and deterministic:
-        from tensorflow.config import experimental as tf
-        tf.enable_op_determinism()
-    elif backend == 'torch':
-        import torch
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
-
 # %% ../nbs/02_train.ipynb #a550cb4a
+reported = dict(  # columns of a history that the line of an epoch shows, where they are there
+    train_accuracy='training', validation_accuracy='validation', validation_exact='exact',
+    validation_loss='loss')
+
 def epoch_line(
     history:pd.DataFrame,  # a row an epoch so far
     epochs:int,  # epochs of the run
 ) -> str:  # one line
     "What the last epoch brought, and how long the others will take"
-    last, left = history.iloc[-1], history.seconds.mean()*(epochs-len(history))
-    return (f'epoch {len(history):2}/{epochs}  training {last.train_accuracy:.4f}  validation {last.validation_accuracy:.4f}  '
-            f'loss {last.validation_loss:.4f}  {last.seconds:.0f} s, {left//60:.0f}:{left%60:02.0f} left')
+    last, done = history.iloc[-1], len(history)
+    left = history.seconds.mean()*(epochs - done)
+    said = '  '.join(f'{name} {last[c]:.4f}' for c,name in reported.items() if c in history)
+    times = f'{last.seconds:.0f} s, {left//60:.0f}:{left%60:02.0f} left'
+    return f'epoch {done:2}/{epochs}  {said}  {times}'
 
 # %% ../nbs/02_train.ipynb #803bf026
 def plateau(
@@ -179,7 +181,8 @@ def plateau(
 ) -> keras.callbacks.Callback:  # to be told of each further epoch
     "Keras' own callback, brought to where it was by telling it the past again"
     rate = float(model.optimizer.learning_rate)
-    callback = keras.callbacks.ReduceLROnPlateau(monitor=recipe.monitor, mode='max', factor=.5, patience=3, min_lr=1e-5)
+    callback = keras.callbacks.ReduceLROnPlateau(monitor=recipe.monitor, mode='max', factor=.5,
+        patience=3, min_lr=1e-5)
     callback.set_model(model)
     callback.on_train_begin()
     for _,row in history.iterrows(): callback.on_epoch_end(row.epoch-1, keras_logs(row))
@@ -197,60 +200,84 @@ def without_augmentation(
     model:keras.Model,  # by `compile_recipe`
 ):
     "From here on, images as they are"
-    if model.layers[0].knobs: model.layers[0].knobs = {}; model.make_train_function(force=True)
+    if not model.layers[0].knobs: return
+    model.layers[0].knobs = {}
+    model.make_train_function(force=True)
 
 # %% ../nbs/02_train.ipynb #7bb97d96
 def train_epoch(
     model:keras.Model,  # compiled
-    data:tuple,  # (x, y, x_validation, y_validation): normalised, one-hot
-    batch:int,  # images a step
-    order:np.ndarray,  # (n,) the order in which the images are seen
-    title:str,  # for the progress bar; '': no bar
-) -> dict:  # accuracies, losses, learning rate and seconds of this epoch
-    "One pass over the training images, then a look at the validation images"
-    x, y, x_validation, y_validation = data
-    start, rate, sums, seen = time.perf_counter(), float(model.optimizer.learning_rate), np.zeros(2), 0
-    with tqdm(np.split(order, range(batch, len(order), batch)), title, leave=False, mininterval=1, unit='step', disable=not title) as bar:
-        for part in bar:
-            log = model.train_on_batch(x[part], y[part], return_dict=True)
-            sums, seen = sums + len(part)*np.array([log['accuracy'], log['loss']], float), seen + len(part)
-            bar.set_postfix_str(f'accuracy {sums[0]/seen:.4f}', refresh=False)
-    seconds = time.perf_counter() - start
-    loss, accuracy = model.evaluate(x_validation, y_validation, batch_size=500, verbose=0)
-    return dict(train_accuracy=sums[0]/seen, train_loss=sums[1]/seen, validation_accuracy=accuracy,
-                validation_loss=loss, learning_rate=rate, seconds=seconds)
+    batches:list,  # in the order in which they are seen
+    take:Callable,  # function of one of them -> (inputs, targets)
+    title:str='',  # for the progress bar; '': no bar
+) -> dict:  # means over all examples: train_loss, train_accuracy, ...; learning_rate, seconds
+    "One pass over what is learned from"
+    start, rate, seen = time.perf_counter(), float(model.optimizer.learning_rate), 0
+    sums:dict[str, float] = {}
+    with tqdm(batches, title, leave=False, mininterval=1, unit='step', disable=not title) as bar:
+        for batch in bar:
+            x, y = take(batch)
+            log, seen = model.train_on_batch(x, y, return_dict=True), seen + len(x)
+            for name,value in log.items(): sums[name] = sums.get(name, 0.) + len(x)*float(value)
+            bar.set_postfix_str(f'loss {sums["loss"]/seen:.4f}', refresh=False)
+    means = {f'train_{name}': total/seen for name,total in sorted(sums.items())}
+    return dict(means, learning_rate=rate, seconds=time.perf_counter() - start)
+
+# %% ../nbs/02_train.ipynb #c7cb20e7
+def run_epochs(
+    model:keras.Model,  # compiled, with its optimiser built
+    recipe:Recipe,  # schedule, clean epochs, its name in messages
+    batches:Callable,  # function of the epoch, from 0 -> list of batches
+    take:Callable,  # function of a batch -> (inputs, targets)
+    evaluate:Callable,  # function -> dict: validation_loss, validation_accuracy, ...
+    epochs:int,  # of this run
+    checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
+    quiet:bool=False,  # no bar, no lines
+) -> pd.DataFrame:  # the history, a row an epoch
+    "Train a compiled model; a loss that is no number is a `FloatingPointError`"
+    if checkpoint: check_room(checkpoint.parent, 40*model.count_params()/1e6)
+    history = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame()
+    if len(history): print(f'going on after epoch {len(history)}')
+    watch = plateau(recipe, model, history) if recipe.schedule == 'plateau' else None
+    for epoch in range(len(history), epochs):
+        if epoch >= epochs - recipe.clean: without_augmentation(model)
+        title = '' if quiet else f'epoch {epoch+1:2}/{epochs}'
+        row = dict(epoch=epoch+1, **train_epoch(model, batches(epoch), take, title))
+        if not np.isfinite(row['train_loss']): raise FloatingPointError(
+            f'{recipe.model}: the loss of epoch {epoch+1} is no number; lower the learning rate')
+        row.update(evaluate())
+        if watch: watch.on_epoch_end(epoch, keras_logs(row))
+        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
+        if checkpoint: save_checkpoint(checkpoint, model, history)
+        if not quiet: print(epoch_line(history, epochs), flush=True)
+    if model.optimizer.use_ema: model.optimizer.finalize_variable_values(model.trainable_variables)
+    return history
 
 # %% ../nbs/02_train.ipynb #bedb942c
 def fit(
     recipe:Recipe,  # what to train
-    data:tuple,  # (x, y, x_validation, y_validation): normalised, one-hot
+    data:tuple,  # (x, y, x_validation, y_validation), or only (x, y): normalised, one-hot
     seed:int=1,  # of the weights, the order, dropout and augmentation
     epochs:int=0,  # 0: as many as the recipe says
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     quiet:bool=False,  # no bar, no lines
     start:keras.Model|None=None,  # a network whose weights it begins with; None: random ones
-) -> tuple[keras.Model, pd.DataFrame]:  # the network with its last weights; the history, a row an epoch
+) -> tuple[keras.Model, pd.DataFrame]:  # with its last weights; the history, a row an epoch
     "Train by recipe; a loss that is no number is a `FloatingPointError`"
-    epochs = epochs or recipe.epochs
-    seed_everything(seed, deterministic)
-    net, model = compile_recipe(recipe, -(-len(data[0])//recipe.batch), epochs)
-    if start: net.set_weights(start.get_weights())
-    if checkpoint: check_room(checkpoint.parent, 40*net.count_params()/1e6)
-    history = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame()
-    if len(history): print(f'going on after epoch {len(history)}')
-    watch = plateau(recipe, model, history) if recipe.schedule == 'plateau' else None
-    for epoch in range(len(history), epochs):
-        if epoch >= epochs - recipe.clean: without_augmentation(model)
-        order = np.random.default_rng([seed, epoch]).permutation(len(data[0]))
-        row = dict(epoch=epoch+1, **train_epoch(model, data, recipe.batch, order, '' if quiet else f'epoch {epoch+1:2}/{epochs}'))
-        if not np.isfinite(row['train_loss']): raise FloatingPointError(f'{recipe.model}: the loss of epoch {epoch+1} is no number; lower the learning rate')
-        if watch: watch.on_epoch_end(epoch, keras_logs(row))
-        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
-        if checkpoint: save_checkpoint(checkpoint, model, history)
-        if not quiet: print(epoch_line(history, epochs), flush=True)
-    if model.optimizer.use_ema: model.optimizer.finalize_variable_values(model.trainable_variables)
-    return net, history
+    (x, y, *held), epochs, size = data, epochs or recipe.epochs, recipe.batch
+    def batches(epoch):
+        order = np.random.default_rng([seed, epoch]).permutation(len(x))
+        return np.split(order, range(size, len(x), size))
+    def take(part): return x[part], y[part]
+    def evaluate():
+        if not held: return {}
+        loss, accuracy = model.evaluate(*held, batch_size=500, verbose=0)
+        return dict(validation_accuracy=accuracy, validation_loss=loss)
+    with seeded(seed, deterministic):
+        net, model = compile_recipe(recipe, -(-len(x)//size), epochs)
+        if start: net.set_weights(start.get_weights())
+        return net, run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint, quiet)
 
 # %% ../nbs/02_train.ipynb #88a766a6
 def run_name(
@@ -258,22 +285,19 @@ def run_name(
     seed:int,  # of the run
     epochs:int=0,  # 0: as many as the recipe says
     images:int=0,  # 0: all training images
-) -> str:  # such as 'base-s1', or 'base-s1-e3' for three epochs, 'base-s1-n900' for 900 images
+    validation:int=0,  # images set apart; 0: as many as the recipe says
+    split_seed:int=0,  # of the split into training and validation images
+) -> str:  # 'base-s1', with '-e3' for epochs, '-n900' for images, '-v300-d7' for the split
     "What a run and its files are called"
-    usual = recipe not in recipes or epochs in (0, recipes[recipe].epochs)
-    return f'{recipe}-s{seed}' + ('' if usual else f'-e{epochs}') + (f'-n{images}' if images else '')
-
-# %% ../nbs/02_train.ipynb #33456c81
-def score(
-    probabilities:np.ndarray,  # (n,10), rows sum to 1
-    y:np.ndarray,  # (n,) labels, 0..9
-) -> tuple[float, float]:  # accuracy, a fraction of 1; mean negative log-likelihood in nats
-    "How often right, and how surprised"
-    truth = np.take_along_axis(np.asarray(probabilities, np.float64), y[:,None].astype(int), 1)
-    return float((probabilities.argmax(1) == y).mean()), float(-np.log(np.maximum(truth, 1e-7)).mean())
+    usual = recipes.get(recipe, Recipe(recipe, epochs=0))
+    marks = dict(e=epochs if usual.epochs not in (0, epochs) else 0, n=images,
+        v=validation if validation != usual.validation else 0, d=split_seed)
+    return f'{recipe}-s{seed}' + ''.join(f'-{mark}{value}' for mark,value in marks.items() if value)
 
 # %% ../nbs/02_train.ipynb #285c7a1e
-mixtures:dict[str, Callable] = {}  # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; a label of 10 is 'no digit'; or ready-made targets (m,k)
+# recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit';
+# y may be ready-made targets (m,k)
+mixtures:dict[str, Callable] = {}
 
 later_stages:dict[str, tuple[Recipe, Callable]] = {}  # recipe -> recipe and mixture that follow it
 
@@ -288,15 +312,11 @@ def prepare(
     else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
     return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
-def among_digits(
-    p:np.ndarray,  # (n,10 or 11) probabilities, an eleventh is 'no digit'
-) -> np.ndarray:  # (n,10), rows sum to 1
-    "What it is, given that it is a digit"
-    return p[:,:10]/np.maximum(p[:,:10].sum(1, keepdims=True), 1e-9)
-
 # %% ../nbs/02_train.ipynb #7c21e80f
-columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate parameters macs bytes train_images '
-    'train_accuracy validation_accuracy test_accuracy train_loss validation_loss test_loss train_seconds ms_per_image memory_mb '
+columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate '
+    'parameters macs bytes train_images '
+    'train_accuracy validation_accuracy test_accuracy train_loss validation_loss test_loss '
+    'train_seconds ms_per_image memory_mb '
     'hardware versions git_revision data_sha256 started note').split()  # of runs.csv
 
 def add_row(
@@ -306,7 +326,8 @@ def add_row(
     "Add a row to a table, in place of the one with the same key; who comes at the same time waits"
     text = {k: f'{v:.6g}' if isinstance(v, float) else str(v) for k,v in row.items()}
     key, table = next(iter(row)), pd.DataFrame(columns=list(row))
-    with FileLock(path.with_name(f'.{path.name}.lock')):  # beside it: whoever shares the table shares the lock
+    # beside it: whoever shares the table shares the lock
+    with FileLock(path.with_name(f'.{path.name}.lock')):
         if path.exists(): table = read_table(path, dtype=str, keep_default_na=False)
         table = pd.concat([table[table[key] != text[key]], pd.DataFrame([text])])
         write_atomic(path, lambda p: table.sort_values(key, kind='stable').to_csv(p, index=False))
@@ -319,25 +340,31 @@ def record(
     history:pd.DataFrame|None,  # a row an epoch; None for models without epochs
     out:Path,  # the results folder
 ) -> dict:  # the row as written
-    "Measure on the three parts, write history and predictions, and last the row in runs.csv (an older row of the same run gives way)"
+    """Measure on the three parts, write history and predictions, and last the row in runs.csv
+    (an older row of the same run gives way)"""
     for part,(x,y) in data.items():
         probabilities = predict(x)
         row[f'{part}_accuracy'], row[f'{part}_loss'] = score(probabilities, y)
+    answers = probabilities.astype(np.float16)
     def save(p):
-        with open(p, 'wb') as f: np.savez_compressed(f, probabilities=probabilities.astype(np.float16))
+        with open(p, 'wb') as f: np.savez_compressed(f, probabilities=answers)
     write_atomic(out/f'predictions_{row["run"]}.npz', save)
     if history is not None:
-        write_atomic(out/f'history_{row["run"]}.csv', lambda p: history.to_csv(p, index=False, float_format='%.6g'))
+        def tell(p): history.to_csv(p, index=False, float_format='%.6g')
+        write_atomic(out/f'history_{row["run"]}.csv', tell)
     add_row(out/'runs.csv', {k: row.get(k, '') for k in columns})
     return row
 
 # %% ../nbs/02_train.ipynb #10d43907
 def trail(
     seed:int,  # of the run
+    split_seed:int=0,  # of the split into training and validation images
 ) -> dict:  # columns of runs.csv
-    "Where, when and from what a run was made"
-    return dict(seed=seed, split_seed=0, backend=keras.backend.backend(), hardware=hardware(), versions=versions(), git_revision=git_revision(),
-                data_sha256=data_sha256()[:16], started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
+    "Where, when and from what a run was made; wherever MNIST lies, it is verified when loaded"
+    return dict(seed=seed, split_seed=split_seed, backend=keras.backend.backend(),
+        hardware=hardware(), versions=versions(), git_revision=git_revision(),
+        data_sha256=data_sha256()[:16],
+        started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
 
 # %% ../nbs/02_train.ipynb #774e5fe0
 def fingerprint(
@@ -347,13 +374,13 @@ def fingerprint(
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
 
 def trained_path(
-    run:str,  # such as 'base-s1'
+    run:str,  # such as 'swift-s1'
 ) -> Path:  # file in the cache; there only if the run was made on this machine
     "Where the trained network of a run is kept"
     return cache_dir()/'models'/f'{run}.keras'
 
 def checkpoint_path(
-    run:str,  # such as 'base-s1'
+    run:str,  # such as 'swift-s1'
     recipe:Recipe,  # what is trained
 ) -> Path:  # file in the cache
     "Where an unfinished run is kept; its folder and that of trained networks are made"
@@ -363,14 +390,37 @@ def checkpoint_path(
 
 # %% ../nbs/02_train.ipynb #6893fae7
 def load_trained(
-    run:str='base-s1',  # a run made on this machine
+    run:str='swift-s1',  # a run made on this machine
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities
-    "The trained network of a run; one that was not made here is a `FileNotFoundError` that says how to make it"
+    "The trained network of a run; for one that was not made here a `FileNotFoundError` says how"
     path = trained_path(run)
-    if not path.exists(): raise FileNotFoundError(f'{path}: no trained network of run {run!r} on this machine; `hdr run` makes it')
+    if not path.exists(): raise FileNotFoundError(
+        f'{path}: no trained network of run {run!r} here; `hdr run` or `hdr train` makes it')
     return keras.saving.load_model(path, compile=False)
 
 # %% ../nbs/02_train.ipynb #76648dee
+@dataclass(frozen=True)
+class Split:
+    "Which images are learned from, and which are set apart"
+    images:int = 0  # of the training part, the first so many; 0: all
+    validation:int = 0  # images set apart; 0: as many as the recipe says
+    seed:int = 0  # of the split alone
+    path:str = ''  # folder with MNIST; '': where it is found, else downloaded
+
+    def parts(self,
+        usual:int=5000,  # images set apart where nothing else is said
+    ) -> dict:  # 'train', 'validation', 'test' -> (x, y)
+        "The three parts of MNIST"
+        return parts(self.validation or usual, self.images, self.seed, self.path)
+
+    def name(self,
+        recipe:str,  # a key of `recipes` or of `hdr.model.classics`
+        seed:int,  # of the run
+        epochs:int=0,  # 0: as many as the recipe says
+    ) -> str:
+        "What a run on this split is called"
+        return run_name(recipe, seed, epochs, self.images, self.validation, self.seed)
+
 def train_stages(
     name:str,  # a key of `recipes`
     run:str,  # its name
@@ -378,7 +428,7 @@ def train_stages(
     seed:int=1,  # of the run
     epochs:int=0,  # of each stage; 0: as many as its recipe says
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
-) -> tuple[keras.Model, pd.DataFrame, list[Path]]:  # the network, a row an epoch, checkpoints to be deleted
+) -> tuple[keras.Model, pd.DataFrame, list[Path]]:  # the network, a row an epoch, its checkpoints
     "Train by recipe, and by the one that follows it, where there is one"
     stages = [(recipes[name], mixtures.get(name)), *([later_stages[name]] if name in later_stages else [])]
     net, histories, checkpoints = None, [], []
@@ -396,21 +446,25 @@ def train_network(
     epochs:int=0,  # 0: as many as the recipe says
     out:Path|str='',  # the results folder
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
-    images:int=0,  # of the training part, the first so many; 0: all
+    split:Split=Split(),  # which images
 ) -> dict:  # the row of runs.csv
-    "Train by recipe from the last checkpoint on, keep the network in the cache, record the run; accuracies are those of MNIST's own images among ten digits"
-    recipe, run, out, mixture = recipes[name], run_name(name, seed, epochs, images), results_dir(out), mixtures.get(name)
-    about, data = trail(seed), parts(recipe.validation, images)
+    """Train by recipe from the last checkpoint on, keep the network in the cache, record the run;
+    accuracies are those of MNIST's own images among ten digits"""
+    recipe, mixture, out = recipes[name], mixtures.get(name), results_dir(out)
+    run = split.name(name, seed, epochs)
+    about, data = trail(seed, split.seed), split.parts(recipe.validation)
     check_room(out, 1)
     with peak_memory() as memory:
         net, history, checkpoints = train_stages(name, run, data, seed, epochs, deterministic)
     write_atomic(trained_path(run), net.save)
     notes = [] if deterministic else ['not deterministic']
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
-    row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch, optimizer=recipe.optimizer,
-        learning_rate=recipe.learning_rate, train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
-        memory_mb=memory['mb'], note=', '.join(notes), **about, **cost(net))
-    row = record(row, lambda x: among_digits(net.predict(normalize(x), batch_size=500, verbose=0)), data, history, out)
+    row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch,
+        optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
+        train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
+        memory_mb=memory.get('mb', np.nan), note=', '.join(notes), **about, **cost(net))
+    def predict(x): return among_digits(net.predict(normalize(x), batch_size=500, verbose=0))
+    row = record(row, predict, data, history, out)
     for path in checkpoints: path.unlink()
     return row
 
@@ -418,42 +472,50 @@ def train_network(
 def train_classic(
     name:str,  # a key of `hdr.model.classics`
     out:Path|str='',  # the results folder
-    images:int=0,  # of the training part, the first so many; 0: all
+    split:Split=Split(),  # which images
 ) -> dict:  # the row of runs.csv
-    "Train a classic on the same 55,000 images, and record it as any other run"
-    out, about, data = results_dir(out), trail(seed=0), parts(images=images)
+    "Train a classic on the same images, and record it as any other run"
+    out, about, data = results_dir(out), trail(0, split.seed), split.parts()
     check_room(out, 1)
     model, start = classics[name](), time.perf_counter()
     with peak_memory() as memory: model.fit(*data['train'])
-    seconds = time.perf_counter() - start
-    print(f'{name}: trained in {seconds:.0f} s, {memory["mb"]:.0f} MB', flush=True)
-    row = dict(run=run_name(name, 0, images=images), recipe=name, model=name, epochs=0, batch=0, train_images=len(data['train'][0]),
-        train_seconds=seconds, memory_mb=memory['mb'], **about, **classic_cost(model, data['validation'][0][:100]))
+    seconds, megabytes = time.perf_counter() - start, memory.get('mb', np.nan)
+    print(f'{name}: trained in {seconds:.0f} s, {megabytes:.0f} MB', flush=True)
+    row = dict(run=split.name(name, 0), recipe=name, model=name, epochs=0, batch=0,
+        train_images=len(data['train'][0]), train_seconds=seconds, memory_mb=megabytes, **about,
+        **classic_cost(model, data['validation'][0][:100]))
     data['train'], row['note'] = [a[:5000] for a in data['train']], 'train_accuracy on 5000 images'
     return record(row, lambda x: scores(model, x), data, None, out)
 
 # %% ../nbs/02_train.ipynb #311745fd
-ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}' for n,seeds in dict(large=2, base=5, sketch=1, small=5).items() for s in range(1, seeds+1)])  # name -> runs that are asked
+ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}'  # name -> runs that are asked
+    for n,seeds in dict(large=2, base=5, sketch=1, small=5).items() for s in range(1, seeds+1)])
 
-def ensemble_probabilities(
-    nets:list,  # Keras models: (n,28,28,1) float32, 0..1 -> (n,10) probabilities
-    x:np.ndarray,  # (n,28,28) uint8
-) -> np.ndarray:  # (n,10) probabilities, rows sum to 1
-    "The mean of what several networks say"
-    return np.mean([net.predict(normalize(x), batch_size=500, verbose=0) for net in nets], axis=0)
+def load_member(
+    run:str,  # a recorded run
+    x:np.ndarray,  # (n,28,28) uint8, the first test images
+    out:Path,  # the results folder
+) -> keras.Model:
+    "The trained network of a recorded run; another one than the recorded is a `ValueError`"
+    net = load_trained(run)
+    with np.load(out/f'predictions_{run}.npz') as f: recorded = f['probabilities'][:len(x)]
+    if np.abs(ensemble_probabilities([net], x) - recorded).max() > .01: raise ValueError(
+        f'{run}: the trained network here is not the one in {out}; `hdr train` makes it again')
+    return net
 
 def record_ensemble(
     name:str,  # a key of `ensembles`
     out:Path|str='',  # the results folder, where its members are recorded
 ) -> dict:  # the row of runs.csv
-    "Measure the trained networks of recorded runs together, and record that; others than the recorded ones are a `ValueError`"
+    "Measure the networks of recorded runs together, and record that; costs are those of all"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
-    nets, runs = [load_trained(m) for m in members], pd.read_csv(out/'runs.csv').set_index('run').loc[members]
-    for m,net in zip(members, nets):
-        if np.abs(ensemble_probabilities([net], data['test'][0][:200]) - np.load(out/f'predictions_{m}.npz')['probabilities'][:200]).max() > .01:
-            raise ValueError(f'{m}: the trained network on this machine is not the one in {out}; `hdr train` makes it again')
-    row = dict(run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0, train_images=int(runs.train_images.iloc[0]),
-        **about | dict(hardware=runs.hardware.iloc[0]), **{c: runs[c].sum().item() for c in ('parameters', 'macs', 'bytes', 'ms_per_image', 'train_seconds')}, note=f'mean of the probabilities of {", ".join(members)}')
+    nets = [load_member(m, data['test'][0][:200], out) for m in members]
+    runs = pd.read_csv(out/'runs.csv').set_index('run').loc[members]
+    added_up = 'parameters', 'macs', 'bytes', 'ms_per_image', 'train_seconds'
+    costs = {c: runs[c].sum().item() for c in added_up}
+    row = dict(about, run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0,
+        train_images=int(runs.train_images.iloc[0]), hardware=runs.hardware.iloc[0], **costs,
+        note=f'mean of the probabilities of {", ".join(members)}')
     return record(row, lambda x: ensemble_probabilities(nets, x), data, None, out)
 
 # %% ../nbs/02_train.ipynb #9b1139c3
@@ -464,50 +526,66 @@ def train(
     out:Path|str='',  # the results folder
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     images:int=0,  # of the training part, the first so many; 0: all
+    validation:int=0,  # images set apart; 0: as many as the recipe says
+    split_seed:int=0,  # of the split into training and validation images
+    path:str='',  # folder with MNIST; '': where it is found, else downloaded
 ) -> dict:  # the row of runs.csv
-    "Train anything here by name, and record it; the members of an ensemble have to be there"
-    if name in classics: return train_classic(name, out, images)
-    if name in ensembles: return record_ensemble(name, out)
-    return train_network(name, seed, epochs, out, deterministic, images)
+    """Train anything here by name, and record it; the members of an ensemble have to be there,
+    and were trained on the usual split: another one is a `ValueError`"""
+    split = Split(images, validation, split_seed, str(path))
+    if name in classics: return train_classic(name, out, split)
+    if name not in ensembles: return train_network(name, seed, epochs, out, deterministic, split)
+    if Split(path=split.path) != split: raise ValueError(
+        f'{name}: its members were trained on all images of the usual split')
+    return record_ensemble(name, out)
 
-# %% ../nbs/02_train.ipynb #756e158a
+# %% ../nbs/02_train.ipynb #09bad5d1
 class DigitClassifier(ClassifierMixin, BaseEstimator):
-    "A recipe's network as a scikit-learn classifier; images that are not 28x28 and more than ten classes are a `ValueError`"
+    """A recipe's network as a scikit-learn classifier; images that are not 28x28, grey levels that
+    are neither 0..1 nor 0..255 and more than ten classes are a `ValueError`"""
     def __init__(self,
         model:str='small',  # a key of `recipes`
         epochs:int=0,  # 0: as many as the recipe says
-        random_state:Any=1,  # a seed, a `numpy.random.RandomState`, or None for another result each time
+        random_state:Any=1,  # a seed, a `RandomState`, or None for another result each time
     ):
         self.model, self.epochs, self.random_state = model, epochs, random_state
 
     def pictures(self,
-        X,  # checked: (n,784), 0..255 or 0..1 as in `fit`
+        X:np.ndarray,  # (n,784), 0..255 or 0..1, as in `fit`
     ) -> np.ndarray:  # (n,28,28,1) float32, 0..1
         "Rows as the network wants them"
-        if X.shape[1] != 784: raise ValueError(f'wanted are 28x28 pixels, that is 784 features, not {X.shape[1]}')
-        return (X/self.scale_).reshape(-1,28,28,1).astype(np.float32)
+        if X.shape[1] != 784: raise ValueError(
+            f'wanted are 28x28 pixels, that is 784 features, not {X.shape[1]}')
+        scale, known = grey_scale(X), getattr(self, 'scale_', 0)
+        if scale and known and scale != known: raise ValueError(
+            f'grey levels up to {X.max():.4g}, but `fit` was shown 0..{known}')
+        return (X/(scale or 1)).clip(0, 1).reshape(-1,28,28,1).astype(np.float32)
 
     def fit(self,
         X,  # (n,784), (n,28,28) or (n,28,28,1), 0..255 or 0..1
         y,  # (n,) labels
     ) -> 'DigitClassifier':  # itself
-        "Train by recipe on all of X"
+        "Train by recipe on all of X; afterwards TensorFlow stays deterministic in this process"
         X, y = validate_data(self, as_rows(X), y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) > 10: raise ValueError(f'{len(self.classes_)} classes; a network for digits has ten')
-        self.scale_ = 255 if X.max() > 1 else 1
+        if len(self.classes_) > 10: raise ValueError(
+            f'{len(self.classes_)} classes; a network for digits has ten')
+        self.scale_ = 0  # of an earlier fit
         images, seed = self.pictures(X), check_random_state(self.random_state).randint(2**31)
-        self.network_ = fit(recipes[self.model], (images, one_hot(codes), images[:1], one_hot(codes[:1])), seed, self.epochs, quiet=True)[0]
+        self.scale_ = 1 if X.max() <= 1.001 else 255
+        net, _ = fit(recipes[self.model], (images, one_hot(codes)), seed, self.epochs, quiet=True)
+        self.network_ = one_by_one(net)
         return self
 
     def predict_proba(self,
         X,  # as for `fit`
     ) -> np.ndarray:  # (n, classes), rows sum to 1
-        "How likely each class is"
+        "How likely each class is; of each picture by itself, whatever the order and the others"
         check_is_fitted(self)
         X = validate_data(self, as_rows(X), reset=False)
-        p = self.network_.predict(self.pictures(X), batch_size=500, verbose=0)[:,:len(self.classes_)]
+        p = self.network_.predict(self.pictures(X), batch_size=500, verbose=0)
+        p = p[:,:len(self.classes_)]
         return p/p.sum(1, keepdims=True)
 
     def predict(self,
@@ -517,66 +595,25 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         likely = self.predict_proba(X).argmax(1)
         return self.classes_[likely]
 
-# %% ../nbs/02_train.ipynb #98ee72e0
-def as_rows(
-    X,  # anything that scikit-learn takes, or an array of pictures
-):  # two-dimensional where X is an array
-    "Pictures as rows of pixels"
-    return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
-
 # %% ../nbs/02_train.ipynb #b907d85e
-def study(
-    optimizer:str,  # a Keras optimiser's name
-    learning_rate:float,  # chosen on validation, see `tune`
-    **options,  # further arguments of the optimiser
-) -> Recipe:
-    "A recipe of the optimiser study: all alike but for the optimiser"
-    return Recipe('keras_example', epochs=4, optimizer=optimizer, learning_rate=learning_rate, options=options)
+_sgd = Recipe('keras_example', epochs=4, optimizer='sgd', learning_rate=.3)
 
-optimizers = dict(sgd=study('sgd', .3), momentum=study('sgd', .1, momentum=.9, nesterov=True), rmsprop=study('rmsprop', 1e-2),
-    adam=study('adam', 1e-2))
-
+optimizers = dict(sgd=_sgd,  # all alike but for the optimiser and its rate, see `hdr.ablation.tune`
+    momentum=replace(_sgd, learning_rate=.1, options=dict(momentum=.9, nesterov=True)),
+    rmsprop=replace(_sgd, optimizer='rmsprop', learning_rate=1e-2),
+    adam=replace(_sgd, optimizer='adam', learning_rate=1e-2))
 recipes.update(optimizers)
-
-rates = dict(sgd=[.1,.3,1.], momentum=[.01,.03,.1,.3], rmsprop=[3e-4,1e-3,3e-3,1e-2,3e-2], adam=[1e-3,3e-3,1e-2,3e-2])
-
-# %% ../nbs/02_train.ipynb #d7ae32a5
-def run_trials(
-    path:Path,  # a CSV file
-    trials:dict[str, Recipe],  # by the name that the row gets
-    data:tuple,  # as by `prepare`
-    seed:int=100,  # no seed of a recorded run
-    epochs:int=0,  # 0: as many as the recipe says
-):
-    "Train each recipe once and judge it on validation alone; a row each in a table, and those there already are not repeated"
-    for trial,recipe in trials.items():
-        if path.exists() and trial in set(pd.read_csv(path).trial): continue
-        print(trial, flush=True)
-        row = dict(trial=trial, optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, seed=seed)
-        try: net, history = fit(recipe, data, seed, epochs)
-        except FloatingPointError: add_row(path, dict(**row, epochs=0, validation_accuracy=.1, validation_loss=np.nan)); continue
-        accuracy, loss = score(net.predict(data[2], batch_size=500, verbose=0), data[3].argmax(1))
-        add_row(path, dict(**row, epochs=len(history), validation_accuracy=accuracy, validation_loss=loss, seconds=history.seconds.sum()))
-
-# %% ../nbs/02_train.ipynb #d31fb9d9
-def tune(
-    out:Path|str='',  # the results folder
-    epochs:int=0,  # 0: as many as the recipe says
-    images:int=0,  # of the training part, the first so many; 0: all
-):
-    "Try each optimiser at each of its rates; the table is tuning_optimizers.csv"
-    trials = {f'{n} {rate:g}': replace(recipes[n], learning_rate=rate) for n in rates for rate in rates[n]}
-    run_trials(results_dir(out)/'tuning_optimizers.csv', trials, prepare(parts(images=images)), epochs=epochs)
 
 # %% ../nbs/02_train.ipynb #f27a5d43
 studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds of each
-    default=(['knn', 'svm', 'base'], 1),
+    default=(['knn', 'svm', 'swift'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
     seeds=(['quick', 'swift', 'nano', 'tiny', 'small', 'base', 'sketch', 'large', *ensembles], 5),
     optimizers=(list(optimizers), 3),
 )
 
+# %% ../nbs/02_train.ipynb #45c56c99
 def plan(
     recipe:str,  # a recipe, a classic, an ensemble or a study
     seed:int=1,  # the first
@@ -586,15 +623,7 @@ def plan(
     known = [*studies, *recipes, *classics, *ensembles]
     if recipe not in known: raise KeyError(f'no recipe {recipe!r}; there are: {", ".join(known)}')
     names, usual = studies.get(recipe, ([recipe], 1))
-    return [run for n in names for run in ([(n, 0)] if n in classics or n in ensembles else [(n, seed+i) for i in range(seeds or usual)])]
-
-# %% ../nbs/02_train.ipynb #39c5c711
-def finished_since(
-    since:str,  # UTC, such as '2026-11-24 13:00:00'; '' means never
-    out:Path|str='',  # the results folder
-) -> set:  # names of runs
-    "Runs whose row was started after a moment: what an interrupted study need not repeat"
-    path = results_dir(out)/'runs.csv'
-    if not since or not path.exists(): return set()
-    runs = pd.read_csv(path, dtype=str)
-    return set(runs.run[runs.started >= since])
+    def runs(name):
+        if name in classics or name in ensembles: return [(name, 0)]
+        return [(name, seed+i) for i in range(seeds or usual)]
+    return [run for name in names for run in runs(name)]

@@ -8,7 +8,6 @@ __all__ = ['train_strings', 'ship_strings']
 # %% ../nbs/29_train_pages.ipynb #b36469a2
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import time
 import keras
 import numpy as np
 import pandas as pd
@@ -18,8 +17,8 @@ from keras import layers
 from pathlib import Path
 from .data import milliseconds, parts, peak_memory, results_dir, write_atomic
 from .model import conv_bn, macs
-from .train import (checkpoint_path, load_checkpoint, load_trained, make_optimizer, Recipe,
-    recipes, record, run_name, save_checkpoint, seed_everything, trail, trained_path)
+from .train import (checkpoint_path, load_trained, make_optimizer, Recipe, recipes, record,
+    run_epochs, run_name, seeded, trail, trained_path)
 from .ship import make_card, run_row, to_litert, write_weights
 from .networks import card, keras_model, Runtime, weights_dir
 from .strings import ctc_best_path, line_height, writing_height
@@ -123,40 +122,26 @@ def fit_strings(
     seed:int=1,  # of the weights and the order
     epochs:int=0,  # 0: as many as the recipe says
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
-    start:keras.Model|None=None,  # what it begins with; None: with random weights
+    start:keras.Model|None=None,  # what it begins with; None: random weights
 ) -> tuple[keras.Model, pd.DataFrame]:  # the network with its last weights; a row an epoch
-    "Train by recipe"
+    "Train by recipe, in the loop of `hdr.train`"
     epochs, steps = epochs or recipe.epochs, len(string_batches(strips, recipe.batch))
-    seed_everything(seed, deterministic=False)
-    with mixed_precision(): model = string_net()
-    model.compile(make_optimizer(recipe, steps, epochs), keras.losses.CTC())
-    model.optimizer.build(model.trainable_variables)
-    widest = max(strips)
-    if start: go_on_from(model, start, strips[widest][0][:128])
-    history, net = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame(), string_net()
-    for epoch in range(len(history), epochs):
-        todo = string_batches(strips, recipe.batch, np.random.default_rng([seed, epoch]))
-        row = dict(epoch=epoch+1, **string_epoch(model, strips, todo))
+    def batches(epoch): return string_batches(strips, recipe.batch, np.random.default_rng([seed, epoch]))
+    def take(batch):
+        (images, texts), which = strips[batch[0]], batch[1]
+        return images[which][...,None]/np.float32(255), texts[which]
+    def evaluate():
         net.set_weights(model.get_weights())
-        row['validation_exact'] = exact_share(net, held)
-        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
-        if checkpoint: save_checkpoint(checkpoint, model, history)
-        print(history.tail(1).to_string(header=not epoch, index=False), flush=True)
+        return dict(validation_exact=exact_share(net, held))
+    with seeded(seed, deterministic=False):
+        with mixed_precision(): model = string_net()
+        if start: go_on_from(model, start, strips[max(strips)][0][:128])
+        model.compile(make_optimizer(recipe, steps, epochs), keras.losses.CTC())
+        model.optimizer.build(model.trainable_variables)
+        net = string_net()
+        history = run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint)
     net.set_weights(model.get_weights())
     return net, history
-
-def string_epoch(
-    model:keras.Model,  # compiled
-    strips:dict,  # by `sample_strips`
-    todo:list,  # by `string_batches`
-) -> dict:  # mean loss in nats a strip, rate, seconds
-    "One pass over the strips"
-    start, losses = time.perf_counter(), []
-    for w,i in todo:
-        x, text = strips[w][0][i][...,None]/np.float32(255), strips[w][1][i]
-        losses.append(float(model.train_on_batch(x, text)))
-    rate, seconds = float(model.optimizer.learning_rate), time.perf_counter()-start
-    return dict(train_loss=float(np.mean(losses)), learning_rate=rate, seconds=seconds)
 
 # %% ../nbs/29_train_pages.ipynb #c78df319
 def single_digit_probabilities(

@@ -117,7 +117,7 @@ def test_folders_are_those_of_the_terminal(repo, tmp_path):
     (tmp_path/'work').mkdir()
     done = hdr('run', '--only', '00_data', '-p', 'datasets=sets', cwd=repo/'nbs', env=dict(HDR_CACHE='cache', HDR_RESULTS='made'))
     assert done.returncode == 0, done.stderr
-    assert (repo/'told.txt').read_text() == f'{repo/"nbs"/"cache"} {repo/"nbs"/"sets"}' and (repo/'nbs'/'made'/'notebooks').is_dir()
+    assert (repo/'told.txt').read_text() == f'{repo/"cache"} {repo/"nbs"/"sets"}' and (repo/'made'/'notebooks').is_dir()
 
 def kaggle(path, x, y=None):
     "Write images in Kaggle's layout"

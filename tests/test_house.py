@@ -43,7 +43,7 @@ def allowed(room, other, deep, owner):
     "The rule of the house"
     a, b = ROOMS[room], ROOMS[other]
     if (room, other) in EXCEPTIONS: return True
-    if room == 'data': return other == 'image' and deep  # a folder of pictures is read as pictures are
+    if room == 'data': return other == 'datasets' and deep  # its door to data of one's own
     if other == 'data': return True
     if a >= 10 and b < 10: return a in TRAIN or a >= 40
     if owner in ('Page', 'Table') and deep: return True  # a method that belongs to a later room
@@ -72,7 +72,9 @@ def test_data_is_light():
 
 @pytest.mark.parametrize('path', MODULES, ids=names)
 def test_lines_can_be_read(path):
-    long = [f'{i}: {line}' for i,line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1) if len(line) > 110]
+    "What nbdev lists as public is its own affair"
+    text = re.sub(r"^__all__ = \[.*?\]$", '', path.read_text(encoding='utf-8'), flags=re.S | re.M)
+    long = [line for line in text.splitlines() if len(line) > 110]
     assert not long, '\n'.join(long)
 
 @pytest.mark.parametrize('path', NBS, ids=names)

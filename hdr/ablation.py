@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from dataclasses import replace
 from pathlib import Path
-from .data import results_dir
+from .data import read_table, results_dir
 from .train import add_row, fingerprint, fit, prepare, Recipe, recipes, score, Split
 
 # %% ../nbs/04_ablation.ipynb #7cdbf67e
@@ -34,7 +34,7 @@ def tried_already(
 ) -> bool:
     "Is it the row of this very trial? Older rows have no fingerprint, but epochs, rate and seed"
     if not path.exists(): return False
-    table = pd.read_csv(path, dtype=str, keep_default_na=False).set_index('trial')
+    table = read_table(path, dtype=str, keep_default_na=False).set_index('trial')
     if trial not in table.index: return False
     row = table.loc[trial]
     if row.get('fingerprint'): return row.fingerprint == mark

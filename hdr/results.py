@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentForma
 from matplotlib.transforms import Bbox
 from pathlib import Path
 from scipy import stats
-from .data import results_dir
+from .data import read_table, results_dir
 
 # %% ../nbs/03_results.ipynb #72b23a24
 def variant_of(
@@ -43,7 +43,7 @@ def load_runs(
 ) -> pd.DataFrame:  # a row a finished run: the columns of runs.csv, `variant` and `core_seconds`
     "All finished runs; no rows where nothing was run"
     path, runs = results_dir(out)/'runs.csv', pd.DataFrame(columns=['run'], dtype=str)
-    if path.exists(): runs = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if path.exists(): runs = read_table(path, dtype=str, keep_default_na=False)
     for c in numbers: runs[c] = pd.to_numeric(runs[c], errors='coerce') if c in runs else np.nan
     if 'hardware' not in runs: runs['hardware'] = ''
     return runs.assign(variant=[variant_of(r) for r in runs.run],
@@ -75,7 +75,7 @@ def load_history(
     out:Path|str='',  # the results folder
 ) -> pd.DataFrame:  # a row an epoch: accuracies and losses of both parts, learning_rate, seconds
     "How a run went"
-    return pd.read_csv(recorded(f'history_{run}.csv', run, out))
+    return read_table(recorded(f'history_{run}.csv', run, out))
 
 def load_predictions(
     run:str,  # such as 'base-s1'

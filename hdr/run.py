@@ -119,22 +119,18 @@ def list_parameters(
     return '\n'.join(lines)
 
 # %% ../nbs/41_run.ipynb #efc2e10c
-folders = 'HDR_RESULTS', 'HDR_CACHE', 'HDR_DATA', 'HDR_DATASETS'  # environment variables
-
-def kernel_environment() -> dict[str, str]:
-    "This process's variables, folders in full"
-    return {k: os.path.abspath(v) if k in folders and v else v for k,v in os.environ.items()}
-
 def own_kernel() -> type:  # a jupyter_client kernel manager
     "Starts this interpreter, and mutes TensorFlow's C++ part, which writes past Python"
     import subprocess
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
+    from hdr.data import configured
     class OwnKernel(AsyncKernelManager):
         def __init__(self, **kw):
             super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **kw)
         def start_kernel(self, **kw):
-            kw.update(env=kernel_environment(), stderr=subprocess.DEVNULL)
+            configured('HDR_RESULTS')  # folders in full
+            kw.update(env={**os.environ}, stderr=subprocess.DEVNULL)
             return super().start_kernel(**kw)
     return OwnKernel
 

@@ -510,7 +510,7 @@ def record_ensemble(
     "Measure the networks of recorded runs together, and record that; costs are those of all"
     out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
     nets = [load_member(m, data['test'][0][:200], out) for m in members]
-    runs = pd.read_csv(out/'runs.csv').set_index('run').loc[members]
+    runs = read_table(out/'runs.csv').set_index('run').loc[members]
     added_up = 'parameters', 'macs', 'bytes', 'ms_per_image', 'train_seconds'
     costs = {c: runs[c].sum().item() for c in added_up}
     row = dict(about, run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0,
@@ -597,7 +597,6 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
 
 # %% ../nbs/02_train.ipynb #b907d85e
 _sgd = Recipe('keras_example', epochs=4, optimizer='sgd', learning_rate=.3)
-
 optimizers = dict(sgd=_sgd,  # all alike but for the optimiser and its rate, see `hdr.ablation.tune`
     momentum=replace(_sgd, learning_rate=.1, options=dict(momentum=.9, nesterov=True)),
     rmsprop=replace(_sgd, optimizer='rmsprop', learning_rate=1e-2),

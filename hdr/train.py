@@ -421,24 +421,17 @@ class Split:
         "What a run on this split is called"
         return run_name(recipe, seed, epochs, self.images, self.validation, self.seed)
 
-def train_stages(
-    name:str,  # a key of `recipes`
-    run:str,  # its name
-    data:dict,  # by `parts`
-    seed:int=1,  # of the run
-    epochs:int=0,  # of each stage; 0: as many as its recipe says
-    deterministic:bool=True,  # bit-for-bit repeatable on the same machine
-) -> tuple[keras.Model, pd.DataFrame, list[Path]]:  # the network, a row an epoch, its checkpoints
+def train_stages(name, run, data, seed, epochs, deterministic):  # network, history, checkpoints
     "Train by recipe, and by the one that follows it, where there is one"
-    stages = [(recipes[name], mixtures.get(name)), *([later_stages[name]] if name in later_stages else [])]
-    net, histories, checkpoints = None, [], []
-    for recipe,mixture in stages:
-        checkpoints.append(checkpoint_path(run, recipe))
+    stages, net, told = [(recipes[name], mixtures.get(name))], None, []
+    if name in later_stages: stages.append(later_stages[name])
+    paths = [checkpoint_path(run, recipe) for recipe,_ in stages]
+    for (recipe,mixture),path in zip(stages, paths):
         shown = prepare(data, mixture)
-        net, history = fit(recipe, shown, seed, epochs, checkpoints[-1], deterministic, start=net)
-        histories.append(history)
-    history = pd.concat(histories, ignore_index=True)
-    return net, history.assign(epoch=range(1, len(history)+1)), checkpoints
+        net, history = fit(recipe, shown, seed, epochs, path, deterministic, start=net)
+        told.append(history)
+    history = pd.concat(told, ignore_index=True)
+    return net, history.assign(epoch=range(1, len(history)+1)), paths
 
 def train_network(
     name:str,  # a key of `recipes`

@@ -71,7 +71,7 @@ def augment(
     from keras import ops
     seed, n = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed, ops.shape(x)[0]
     if rough:
-        first = ops.cast(rough*ops.cast(n, 'float32'), 'int32')
+        first = int(rough*n) if isinstance(n, int) else ops.cast(rough*ops.cast(n, 'float32'), 'int32')
         rougher = roughen(x[:first], seed)
         smoother = augment(x[first:], seed, shift, rotation, zoom, shear, elastic)
         return ops.concatenate([rougher, smoother], 0)

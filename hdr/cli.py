@@ -459,20 +459,35 @@ def report_results(
     if bad: print(f'{bad} of {len(places)} could not be read', file=sys.stderr)
     return int(bad > 0)
 
+def refuse_tables(
+    tables:bool,  # as given
+    grid:str, field:bool, format:str,
+):
+    "What `--tables` can't be given with"
+    if not tables:
+        if format == 'xlsx': raise UsageError('--format xlsx is for --tables')
+        return
+    if grid or field: raise UsageError(f'--tables or {"--grid" if grid else "--field"}, not both')
+    if format not in ('', 'csv', 'json', 'xlsx'):
+        raise UsageError(f'--tables gives csv, json or xlsx, not {format}')
+
 def check_reading(
     files:list,  # to be read
     format:str,  # as given; '': not given
     out:str, output:str, annotate:bool, grid:str, field:bool, threshold:float, jobs:int,
+    tables:bool=False,
 ) -> str:  # the format that is meant
     "Refuse what can't be meant together, in words that name the way out"
     def refuse(when, words):
         if when: raise UsageError(words)
     form = format or ('csv' if grid else 'text')
-    single = '--grid' if grid else f'--format {form}'
+    single = '--tables' if tables else '--grid' if grid else f'--format {form}'
     refuse(not 0 <= threshold <= 1, f'--threshold {threshold:g}: wanted is 0 to 1')
     refuse(jobs < 1, f'--jobs {jobs}: wanted is 1 or more')
     refuse(grid and field, '--grid or --field, not both')
-    refuse(grid and form != 'csv', f'--grid gives CSV, not {form}; leave --format out, or --grid')
+    refuse(grid and form != 'csv' and not tables,
+        f'--grid gives CSV, not {form}; leave --format out, or --grid')
+    refuse(form == 'xlsx' and not out and not output, '--format xlsx needs --out DIR or -o FILE')
     refuse(out and output, '--out DIR or -o FILE, not both')
     refuse(annotate and not out, '--annotate needs --out DIR')
     refuse(form == 'pdf' and not out and not output, '--format pdf needs --out DIR or -o FILE')
@@ -486,13 +501,14 @@ def check_reading(
     option('paths', metavar='PATH', nargs='+',
         help='scans, photographs, PDFs; a folder stands for those in it'),
     option('--format', default='',
-        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf'],
-        help='default: text; pdf is the scan with text to search and copy'),
+        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'],
+        help='default: text; pdf is the scan with text to search and copy; xlsx is for --tables'),
     option('--out', metavar='DIR', default='', help='a file for each there; else one document'),
     option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'),
     option('--annotate', action='store_true',
         help='pictures with boxes and digits drawn on them, into --out'),
     option('--grid', metavar='ROWSxCOLS', default='', help='read a table into CSV: 46x25, or auto'),
+    option('--tables', action='store_true', help='all tables, as csv, xlsx or json'),
     option('--field', action='store_true', help='each picture is one field, upright: '
         'its tallest line is read, not what is beside it'),
     option('--threshold', metavar='T', type=float, default=.5,
@@ -509,6 +525,7 @@ def read(
     field:bool=False,  # each picture is one field
     threshold:float=.5,  # least confidence, 0..1
     jobs:int=1,  # processes
+    tables:bool=False,  # all tables
 ) -> int:  # exit status: 1 where a file could not be read
     """read handwritten digits from scans, photographs and PDFs
 
@@ -521,12 +538,15 @@ def read(
       hdr read scans/ --format json --out results --jobs 2
       hdr read scans/ --format csv -o digits.csv
       hdr read form.pdf --format pdf --out searchable --annotate
+      hdr read grades.jpg --tables --format xlsx --out tables
       hdr read grades.png --grid auto --out tables
       hdr read amounts/ --field --format csv
     """
-    table = table_shape(grid)
+    refuse_tables(tables, grid, field, format)
+    table = 'tables' if tables else table_shape(grid)
     files = list(dict.fromkeys(p for _,p in find_pictures(paths, ('.pdf',))))
-    form = check_reading(files, format, out, output, annotate, grid, field, threshold, jobs)
+    form = check_reading(files, format, out, output, annotate, grid or 'auto'*tables, field,
+        threshold, jobs, tables)
     folder = output_folder(out)
     places:list = output_places(files, folder, form) if folder else [None]*len(files)
     work = [(f, p, form, threshold, annotate, table, field) for f,p in zip(files, places)]
@@ -543,8 +563,9 @@ def output_places(
 ) -> list:  # of paths
     "A file for each result, no two alike"
     from hdr.documents import formats
-    from hdr.read import output_paths
-    return [*output_paths(files, folder, formats[form][0])]
+    from hdr.read import output_paths, table_suffixes
+    suffix = table_suffixes[form] if form == 'xlsx' else formats[form][0]
+    return [*output_paths(files, folder, suffix)]
 
 # %% ../nbs/42_cli.ipynb #dcdd0ff1
 def from_root(

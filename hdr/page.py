@@ -40,6 +40,16 @@ def joint_confidence(
     "That all of them are right"
     return float(np.prod([d.confidence for d in digits]))
 
+# %% ../nbs/20_page.ipynb #5e9dfc0b
+def text_of_digits(
+    text:str,  # with a digit or '?' for each of them
+    digits:list,  # from left to right
+) -> str:
+    "The text as its digits are now; signs and spaces stay"
+    rest = iter(digits)
+    def shown(d): return '?' if d.rejected else str(d.digit)
+    return ''.join(shown(next(rest)) if c in '0123456789?' else c for c in text)
+
 # %% ../nbs/20_page.ipynb #0e2f2285
 @dataclass
 class Line:
@@ -81,6 +91,7 @@ class Field:
     corners:list[list[float]]=field(default_factory=list)  # four points, where it is not level
     digits:list[str]=field(default_factory=list)  # ids of those in the lines
     id:str=''  # such as 'p1.f4'
+    marks = ()  # type: Any  # its digits themselves, while a page is read
 
 @dataclass
 class Cell(Field):
@@ -99,6 +110,38 @@ class Table:
     box:list[int]=field(default_factory=list)  # x0, y0, x1, y1 in pixels of the upright page
     corners:list[list[float]]=field(default_factory=list)  # four points, where it is not level
     id:str=''  # such as 'p1.t1'; its cells: 'p1.t1.r3c2'
+    image = None  # (height,width) uint8, the page it is on, where that is there
+
+    def texts(self) -> list[list[str]]:  # rows of columns; a merged cell says it where it begins
+        "What stands where"
+        out = [['']*self.columns for _ in range(self.rows)]
+        for c in self.cells: out[c.row-1][c.column-1] = c.text
+        return out
+
+    def to_csv(self,
+        path:Path|str|None=None,  # None: the text is given
+        delimiter:str=',',
+    ) -> str|None:
+        "A line a row"
+        from hdr import tables
+        return tables.put_text(path, tables.table_csv(self, delimiter))
+
+    def to_json(self,
+        path:Path|str|None=None,  # None: the text is given
+    ) -> str|None:
+        "As in the JSON of a page"
+        from hdr import tables
+        return tables.put_text(path, tables.table_json(self))
+
+    def to_dataframe(self):  # pandas.DataFrame
+        "Texts, with the numbers of rows and columns"
+        import pandas as pd
+        return pd.DataFrame(self.texts(), range(1, self.rows+1), range(1, self.columns+1))
+
+    def to_xlsx(self, path:Path|str):
+        "A spreadsheet; unsure cells are coloured, and shown on a second sheet"
+        from hdr import tables
+        tables.save_xlsx([self], path)
 
 # %% ../nbs/20_page.ipynb #873bd24a
 @dataclass
@@ -118,6 +161,7 @@ class Page:
     weights:dict[str,str]=field(default_factory=dict, compare=False)  # name -> SHA-256
     to_file:list[list[float]]=field(default_factory=list, compare=False)  # 3x3, see `place_in_file`
     dpi:float=field(default=0., compare=False)  # pixels an inch; 0: not known
+    notes:list[str]=field(default_factory=list, compare=False)  # what could not be told
 
     def __post_init__(self): number_items(self)
 
@@ -182,7 +226,7 @@ def number_items(
 # %% ../nbs/20_page.ipynb #8e8e51d3
 page_facts = 'file', 'page', 'width', 'height', 'rotation'  # which every format has
 
-page_origin = 'sha256', 'hdr', 'weights', 'to_file', 'dpi'  # which JSON has besides
+page_origin = 'sha256', 'hdr', 'weights', 'to_file', 'dpi', 'notes'  # which JSON has besides
 
 def line_to_dict(
     line:Line,
@@ -258,7 +302,7 @@ _way = json_list(json_list(_number, minItems=3, maxItems=3), maxItems=3,
     description='3x3, from pixels of the page to those of the file; of a PDF points')
 _page = dict(file=_text, page={'type': 'integer', 'minimum': 1}, width=_whole, height=_whole,
     rotation=_turned, sha256=_text, hdr=_text, weights={'type': 'object'}, to_file=_way,
-    dpi=_number,
+    dpi=_number, notes=json_list(_text),
     lines=json_list(json_object('text confidence box digits', **_line)),
     fields=json_list(json_object('kind text confidence', **_field)),
     tables=json_list(json_object('rows columns cells', **_table)))

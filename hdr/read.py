@@ -17,10 +17,12 @@ from typing import Any, Iterator
 from .image import ImageError, load, most_pixels, page_images, PageImage, pages
 from .ink import page_ink, rescale, to_mnist
 from .recognize import shared_recognizer
-from .page import Digit, Line, Page
+from .page import Digit, Line, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
-from .tables import grid_csv, read_grid
+from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
+from .frames import find_layout
+from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf, write_bytes, write_through
 
 # %% ../nbs/26_read.ipynb #4c6e593f
@@ -68,9 +70,7 @@ def mark_rejected(
     line:Line,  # is changed
 ):
     "Its text as its digits are now"
-    rest = iter(line.digits)
-    def shown(d): return '?' if d.rejected else str(d.digit)
-    line.text = ''.join(shown(next(rest)) if c in '0123456789?' else c for c in line.text)
+    line.text = text_of_digits(line.text, line.digits)
 
 # %% ../nbs/26_read.ipynb #72fe126a
 def box_on_page(
@@ -101,16 +101,15 @@ def networks_used() -> dict[str,str]:  # name -> SHA-256
     return {c['name']: c['sha256'] for c in cards}
 
 # %% ../nbs/26_read.ipynb #18dc720a
-def read_page(
-    source:Any,  # path, bytes, Pillow image or array: of a file the first page
+def read_plain(
+    seen:PageImage,
     file:str='',  # where it came from
     page:int=1,  # its number there
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
 ) -> Page:
-    "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
-    seen = source if isinstance(source, PageImage) else load(source)
+    "A page without tables, boxes or lines to write on"
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(rescale(grey, shrink))
@@ -123,6 +122,7 @@ def read_page(
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))
+
 
 # %% ../nbs/26_read.ipynb #bbdd0350
 def lines_of_page(
@@ -142,6 +142,122 @@ def lines_of_page(
     if threshold: lines = confirm_lone_digits(lines, grey, threshold)
     return [l for l in lines if not doubted or '?' not in l.text]
 
+# %% ../nbs/26_read.ipynb #9e9f81f3
+least_page = 200  # pixels
+
+def keep_boxes(
+    layout,  # by `find_layout`, of a picture that is too low for a page
+):
+    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
+    some"""
+    wide = .4*layout.ink.shape[1]
+    def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
+    layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]
+    layout.combs = [g for g in layout.combs if g[-1].box[2]-g[0].box[0] > wide
+        and all(min(n.sides) > .85 for n in g)]
+
+def row_lines(table:Table) -> list[Line]:
+    "A line for each row that has something in it"
+    rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
+    return [Line(' '.join(c.text for c in row), [d for c in row for d in c.marks]) for row in rows if row]
+
+def ruled_items(page:Page) -> list:
+    "Fields, tables and cells"
+    return [*page.fields, *page.tables, *(c for t in page.tables for c in t.cells)]
+
+def shift_back(
+    page:Page,  # read level
+    m:np.ndarray,  # (3,3) from where it was read to its picture
+):
+    "Boxes on the page as it lies"
+    size = [page.width, page.height]*2
+    def corners(four): return cv2.perspectiveTransform(np.array([four], np.float64), m)[0]
+    def box(b):
+        c = corners([[b[0],b[1]], [b[2],b[1]], [b[2],b[3]], [b[0],b[3]]])
+        return [int(min(max(0, round(float(v))), n)) for v,n in zip((*c.min(0), *c.max(0)), size)]
+    for d in (d for l in page.lines for d in l.digits): d.box = box(d.box)
+    for f in ruled_items(page):
+        four = corners(f.corners)
+        f.box, f.corners = box(f.box), four.round(1).tolist()
+
+def read_rest(
+    ink:np.ndarray,  # (h,w) 0..1, of what stands in no table and no field
+    threshold:float,  # a digit with less confidence is rejected
+) -> list[Line]:
+    "Lines beside tables and fields"
+    if not (ink > .5).any(): return []
+    level, scale = normalise_size(ink)
+    bare, evidence, found = remove_letters(level)
+    lines = read_lines(bare, threshold, False, found) if (bare > .5).any() else []
+    if evidence <= 0 and rejected_as_digits(lines, bare): return []
+    for d in (d for l in lines for d in l.digits): d.box = [int(v/scale) for v in d.box]
+    return lines
+
+def read_ruled(
+    seen:PageImage,
+    file:str, page:int, threshold:float, turn:bool,  # as for `read_page`
+) -> Page|None:  # None: nothing is ruled
+    """A page with tables, boxes or lines to write on
+
+    A photographed sheet is flattened; of a scan boxes are given as it lies."""
+    grey = seen.grey
+    if min(grey.shape) < 40: return None
+    shrink = min(1., (most_pixels/4/grey.size)**.5)
+    strip = min(grey.shape) < least_page  # too low for a page: a comb at most
+    small = rescale(grey, shrink)
+    view = View(small, np.eye(3), 0) if strip else straighten(small, turn)
+    layout = find_layout(view.image)
+    if strip: keep_boxes(layout)
+    if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
+    tables, fields, rest = read_layout(layout, threshold)
+    if not any(t.cells for t in tables) and not fields: return None
+    lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields if f.marks]
+    lines += read_rest(layout.ink*rest, threshold)
+    lines.sort(key=lambda l: l.box[1]+l.box[3])
+    image, to_view = view.image, view.to_view@np.diag([shrink, shrink, 1.])
+    back:Any = None
+    if view.sheet is None:  # the page as it lies
+        k = view.rotation//90
+        image, upright = np.ascontiguousarray(np.rot90(grey, k)), quarter_turn(grey.shape, k)
+        back, to_view = upright@np.linalg.inv(to_view), upright
+    out = Page(file, page, image.shape[1], image.shape[0], view.rotation, lines, image, fields, tables,
+        hdr=__version__, weights=networks_used(), dpi=round(seen.dpi, 3), notes=view.notes,
+        to_file=(np.array(seen.to_file)@np.linalg.inv(to_view)).tolist())
+    if back is not None: shift_back(out, back)
+    for f in (f for f in ruled_items(out) if not isinstance(f, Table)): f.digits = [d.id for d in f.marks]
+    for t in tables: setattr(t, 'image', image)
+    return out
+
+def drop_printed(
+    page:Page,
+    least:float=.5,  # likelihood of print
+):
+    "Without printed digits"
+    for f in ruled_items(page):
+        if not isinstance(f, Table) and f.printed >= least: f.text, f.digits = '', []
+    page.lines = [l for l in page.lines if not all(d.printed >= least for d in l.digits)]
+
+
+# %% ../nbs/26_read.ipynb #27b3bc1b
+def read_page(
+    source:Any,  # path, bytes, Pillow image or array: of a file the first page
+    file:str='',  # where it came from
+    page:int=1,  # its number there
+    threshold:float=.5,  # a digit with less confidence is rejected
+    turn:bool=True,  # find out which side is up
+    field:bool=False,  # one field, which lies as it should: its tallest line is read alone
+    tables:bool=False,  # look for tables, boxes and lines to write on
+    print:bool=True,  # printed digits, too
+) -> Page:
+    "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
+    seen = source if isinstance(source, PageImage) else load(source)
+    ruled = tables and threshold and not field
+    found = read_ruled(seen, file, page, threshold, turn) if ruled else None
+    found = found or read_plain(seen, file, page, threshold, turn, field)
+    if not print: drop_printed(found)
+    return found
+
+
 # %% ../nbs/26_read.ipynb #0d836cea
 def read_pages(
     source:Any,  # path, bytes, Pillow image or array
@@ -150,12 +266,14 @@ def read_pages(
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, which take most of the memory
     faults:list|None=None,  # collects an `ImageError` for each damaged page; None: it is raised
+    tables:bool=False,  # see `read_page`
+    print:bool=True,
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
     sha256 = file_hash(source)
     for seen in page_images(source, name, faults=faults):
-        page = read_page(seen, name, seen.number, threshold, turn, field)
+        page = read_page(seen, name, seen.number, threshold, turn, field, tables, print)
         page.sha256 = sha256
         if not pictures: page.image = None
         yield page
@@ -166,10 +284,12 @@ def read(
     turn:bool=True,  # find out which side is up
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, 8 MB for each of a PDF
+    tables:bool=False,  # look for tables, boxes and lines to write on
+    print:bool=True,  # printed digits, too
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"
     faults:list[ImageError] = []
-    found = list(read_pages(source, threshold, turn, field, pictures, faults))
+    found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print))
     if faults and not found: raise faults[0]
     for e in faults: warnings.warn(f'{e}; {len(found)} other pages were read', stacklevel=2)
     return found[0] if len(found) == 1 and not faults else found
@@ -254,12 +374,13 @@ def convert(
     format:str='text',  # one of `formats`
     threshold:float=.5,  # least confidence
     annotate:bool=False,  # a picture of each page beside it, with boxes
-    grid:tuple[int,int]|bool=False,  # a table: rows and columns, True: as its rules say
+    grid:tuple[int,int]|bool|str=False,  # rows and columns; True: as the rules say; 'tables': all of them
     field:bool=False,  # see `read_page`
 ) -> tuple[bytes, str]:  # what would be written, without a target; a few words about it
     "Read one file and write the result; where a page was lost, that is a `LostPages` afterwards"
     cv2.setNumThreads(1)
     refuse_input(file, target)
+    if grid == 'tables': return convert_tables(file, target, format, threshold)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
     suffix, counts = formats[format][0], [0, 0, 0]
     faults:list = []
@@ -359,3 +480,35 @@ def png_bytes(
     out = io.BytesIO()
     picture.save(out, 'PNG')
     return out.getvalue()
+
+# %% ../nbs/26_read.ipynb #03d9f4a4
+table_suffixes = dict(csv='.csv', json='.json', xlsx='.xlsx')
+
+def convert_tables(
+    file:Path,
+    target:Path|None,
+    format:str,  # one of `table_suffixes`
+    threshold:float,  # least confidence
+) -> tuple[bytes, str]:  # as by `convert`
+    "The tables of a file: in CSV a file for each, in JSON and XLSX together"
+    faults:list[ImageError] = []
+    found = []
+    for page in read_pages(file, threshold, faults=faults, tables=True):
+        found += [(page.page, n, t) for n,t in enumerate(page.tables or comb_tables(page), 1)]
+    tables = [t for *_,t in found]
+    data = tables_document(tables, format)
+    if target and format == 'csv' and len(found) > 1:
+        stem = target.name.removesuffix('.csv')
+        for number,n,t in found:
+            write_beside(file, target.with_name(f'{stem}.p{number}.t{n}.csv'), table_csv(t).encode())
+    elif target: write_bytes(target, data)
+    check_lost(faults, len(tables), b'' if target else data)
+    doubtful = sum(c.flagged for t in tables for c in t.cells)
+    sizes = ', '.join(f'{t.rows}x{t.columns} cells' for t in tables)
+    return b'' if target else data, f'{sizes}, {doubtful} unsure' if tables else 'no tables found'
+
+def tables_document(tables:list[Table], format:str) -> bytes:
+    "Tables one below the other, as a list, or as sheets"
+    if format == 'xlsx': return xlsx_bytes(tables)
+    if format == 'csv': return '\n'.join(map(table_csv, tables)).encode()
+    return ('['+',\n'.join(map(table_json, tables))+']').encode()

@@ -69,6 +69,17 @@ def recorded(
     if not path.exists(): raise FileNotFoundError(f'{path}: {to_make(run)}')
     return path
 
+# %% ../nbs/03_results.ipynb #cb2bc151
+def finished_since(
+    since:str,  # UTC, such as '2026-11-24 13:00:00'; '' means never
+    out:Path|str='',  # the results folder
+) -> set:  # names of runs
+    "Runs whose row was started after a moment: what an interrupted study need not repeat"
+    path = results_dir(out)/'runs.csv'
+    if not since or not path.exists(): return set()
+    runs = pd.read_csv(path, dtype=str)
+    return set(runs.run[runs.started >= since])
+
 # %% ../nbs/03_results.ipynb #214c3d14
 def load_history(
     run:str,  # such as 'base-s1'

@@ -66,10 +66,12 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2,
         augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
     small=_ours,
-    base=replace(_ours, model='base', epochs=18),
+    mini=replace(_ours, model='mini', epochs=30, batch=256, learning_rate=1e-2, clean=2),
+    base=replace(_ours, model='base', epochs=30, batch=256, clean=2),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', learning_rate=4e-3,
-        augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
+    large=replace(_ours, model='large', epochs=22, batch=256, learning_rate=4e-3, clean=1,
+        options=dict(weight_decay=.05),
+        augmentation=dict(shift=1.5, rotation=10, zoom=.08, shear=10, elastic=.8)),
     swift=replace(_ours, epochs=9, augmentation=_affine),
 )
 
@@ -79,7 +81,7 @@ class Augment(keras.layers.Layer):
     def __init__(self,
         **knobs,  # arguments of `hdr.augment.augment`: shift, rotation, zoom, shear, elastic
     ):
-        super().__init__()
+        super().__init__(dtype='float32')
         self.knobs, self.seed = knobs, keras.random.SeedGenerator()
     def compute_output_shape(self, input_shape): return input_shape
     def call(self, x, training=False):

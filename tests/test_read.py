@@ -186,6 +186,8 @@ def test_a_full_disk_leaves_nothing_half_written(scan, tmp_path, monkeypatch, ca
     old = out/f'scan{formats[format][0]}'
     old.write_text('from before')
     monkeypatch.setattr(Path, 'write_bytes', full)
+    import pikepdf
+    monkeypatch.setattr(pikepdf.Pdf, 'save', lambda self, path, **how: full(Path(path), b'%PDF-'))  # writes by itself
     assert main(['read', str(scan[0]), '--format', format, '--out', str(out)]) == 1
     assert 'No space left on device' in (said := capsys.readouterr().err) and 'Traceback' not in said
     assert list(out.iterdir()) == [old] and old.read_text() == 'from before'

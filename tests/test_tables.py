@@ -1,0 +1,81 @@
+"Ruled paper: what is found, what is left alone, and input that is not as it should be"
+import json
+import cv2, numpy as np, pytest
+from hdr.data import load_mnist
+from hdr.documents import from_json, to_json
+from hdr.page import json_schema
+from hdr.read import convert, read, read_page
+from hdr.sample_forms import form_layouts, sample_form
+from hdr.sheet import find_sheet
+from hdr.tables import read_tables
+
+x, y = load_mnist()[1]  # no choice was made on these
+
+def form(layout, mode='scan', seed=0, **how):
+    return sample_form(x, y, np.random.default_rng(seed), layout, mode, **how)
+
+def share_right(made, tables):
+    "Of the written cells, in their row and column"
+    want = {(c['row'], c['column']): c['text'] for c in made.tables[0]['cells'] if c['kind'] == 'write' and c['text']}
+    have = max(tables, key=lambda t: t.rows*t.columns).texts() if tables else [[]]
+    there = {(r,c): text for r,row in enumerate(have) for c,text in enumerate(row)}
+    return sum(there.get(k) == v for k,v in want.items())/len(want)
+
+@pytest.mark.parametrize('layout', ['grades', 'meters', 'sudoku', 'open', 'merged'])
+@pytest.mark.parametrize('mode', ['scan', 'photo'])
+def test_cells_are_where_they_belong(layout, mode):
+    made = form(layout, mode, 3)
+    assert share_right(made, read_tables(made.image)) > .7
+
+def test_another_layout_is_refused_with_the_list():
+    with pytest.raises(ValueError, match='grades'): form('nothing')
+
+def test_a_blank_sheet_has_no_tables_and_no_fields():
+    page = read(np.full((1100,850), 240, np.uint8))
+    assert page.tables == page.fields == page.lines == []
+
+def test_a_table_cut_at_the_edge_is_read_as_far_as_it_goes():
+    made = form('grades', seed=5, turns=False)
+    x0, y0, x1, y1 = made.tables[0]['box']
+    cut = made.image[:int(cv2.perspectiveTransform(np.float32([[[x0, (y0+y1)/2]]]), made.to_image)[0,0,1])]
+    assert any(t.columns == made.tables[0]['columns'] for t in read_tables(np.ascontiguousarray(cut)))
+
+def test_nothing_but_lines_reads_nothing():
+    page = np.full((900,700), 245, np.uint8)
+    page[60::40,30:670] = 120
+    assert read(page).text == ''
+
+def test_two_sheets_are_no_fault():
+    both = np.hstack([form('grades', seed=s, turns=False).image[:1500,:1080] for s in (1, 2)])
+    assert read_page(both).width > 0
+
+def test_json_has_fields_and_tables_and_comes_back():
+    page = read(form('merged', seed=4).image, tables=True)
+    jsonschema = pytest.importorskip('jsonschema')
+    data = to_json([page])
+    jsonschema.validate(json.loads(data), json_schema)
+    again, = from_json(data)
+    assert again.tables[0].texts() == page.tables[0].texts() and again.tables[0].cells[0].id == 'p1.t1.r1c1'
+    digits = {d.id for l in again.lines for d in l.digits}
+    assert {i for t in again.tables for c in t.cells for i in c.digits} <= digits  # all by id
+
+def test_spreadsheets(tmp_path):
+    openpyxl = pytest.importorskip('openpyxl')
+    made = form('grades', seed=3, turns=False)
+    tables = read_tables(made.image)
+    tables[0].to_xlsx(tmp_path/'t.xlsx')
+    sheet = openpyxl.load_workbook(tmp_path/'t.xlsx')['Table 1']
+    texts = {(c.row, c.column): c.text for c in tables[0].cells}
+    for (r,c),text in texts.items():
+        if text.isdigit() and text[0] != '0': assert sheet.cell(r, c).value == int(text)
+
+def test_tables_of_several_pages_have_names_of_their_own(tmp_path):
+    cv2.imwrite(str(tmp_path/'a.png'), form('several', seed=4, turns=False).image)
+    convert(tmp_path/'a.png', tmp_path/'a.csv', 'csv', grid='tables')
+    assert (tmp_path/'a.p1.t1.csv').exists() and (tmp_path/'a.p1.t2.csv').exists()
+
+def test_a_photographed_sheet_is_found_and_a_flat_one_is_left():
+    made = form('lines', 'photo', 2, turns=False)
+    true = cv2.perspectiveTransform(np.float32([[[0,0], [1240,0], [1240,1754], [0,1754]]]), made.to_image)[0]
+    assert np.abs(find_sheet(made.image)-true).max() < 12
+    assert find_sheet(form('lines', 'flat', turns=False).image) is None

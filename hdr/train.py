@@ -164,10 +164,7 @@ reported = dict(  # columns of a history that the line of an epoch shows, where 
     train_accuracy='training', validation_accuracy='validation', validation_exact='exact',
     validation_loss='loss')
 
-def epoch_line(
-    history:pd.DataFrame,  # a row an epoch so far
-    epochs:int,  # epochs of the run
-) -> str:  # one line
+def epoch_line(history:pd.DataFrame, epochs:int) -> str:  # of the run
     "What the last epoch brought, and how long the others will take"
     last, done = history.iloc[-1], len(history)
     left = history.seconds.mean()*(epochs - done)
@@ -191,16 +188,12 @@ def plateau(
     model.optimizer.learning_rate = rate  # the past has lowered it already
     return callback
 
-def keras_logs(
-    row,  # mapping with `validation_accuracy`, ...
-) -> dict:  # the same under Keras' names of today: `val_accuracy`, ...
+def keras_logs(row):  # with `validation_accuracy`, ... -> dict with `val_accuracy`, ...
     "A row of history as Keras' callbacks expect it"
     return {k.replace('validation_', 'val_').replace('train_', ''): v for k,v in row.items()}
 
 # %% ../nbs/02_train.ipynb #22f713ba
-def without_augmentation(
-    model:keras.Model,  # by `compile_recipe`
-):
+def without_augmentation(model:keras.Model):  # by `compile_recipe`
     "From here on, images as they are"
     if not model.layers[0].knobs: return
     model.layers[0].knobs = {}
@@ -264,7 +257,6 @@ def fit(
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     quiet:bool=False,  # no bar, no lines
-    start:keras.Model|None=None,  # a network whose weights it begins with; None: random ones
 ) -> tuple[keras.Model, pd.DataFrame]:  # with its last weights; the history, a row an epoch
     "Train by recipe; a loss that is no number is a `FloatingPointError`"
     (x, y, *held), epochs, size = data, epochs or recipe.epochs, recipe.batch
@@ -278,7 +270,6 @@ def fit(
         return dict(validation_accuracy=accuracy, validation_loss=loss)
     with seeded(seed, deterministic):
         net, model = compile_recipe(recipe, -(-len(x)//size), epochs)
-        if start: net.set_weights(start.get_weights())
         return net, run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint, quiet)
 
 # %% ../nbs/02_train.ipynb #88a766a6
@@ -300,8 +291,6 @@ def run_name(
 # recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit';
 # y may be ready-made targets (m,k)
 mixtures:dict[str, Callable] = {}
-
-later_stages:dict[str, tuple[Recipe, Callable]] = {}  # recipe -> recipe and mixture that follow it
 
 def prepare(
     data:dict,  # by `parts`
@@ -369,16 +358,12 @@ def trail(
         started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
 
 # %% ../nbs/02_train.ipynb #774e5fe0
-def fingerprint(
-    recipe:Recipe,  # what is trained
-) -> str:  # 8 hexadecimal digits
+def fingerprint(recipe:Recipe) -> str:  # 8 hexadecimal digits
     "Another recipe under the same name must not go on from an old checkpoint"
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
 
-def trained_path(
-    run:str,  # such as 'swift-s1'
-) -> Path:  # file in the cache; there only if the run was made on this machine
-    "Where the trained network of a run is kept"
+def trained_path(run:str) -> Path:  # there only if the run was made on this machine
+    "Where in the cache the trained network of a run, such as 'swift-s1', is kept"
     return cache_dir()/'models'/f'{run}.keras'
 
 def checkpoint_path(
@@ -423,18 +408,6 @@ class Split:
         "What a run on this split is called"
         return run_name(recipe, seed, epochs, self.images, self.validation, self.seed)
 
-def train_stages(name, run, data, seed, epochs, deterministic):  # network, history, checkpoints
-    "Train by recipe, and by the one that follows it, where there is one"
-    stages, net, told = [(recipes[name], mixtures.get(name))], None, []
-    if name in later_stages: stages.append(later_stages[name])
-    paths = [checkpoint_path(run, recipe) for recipe,_ in stages]
-    for (recipe,mixture),path in zip(stages, paths):
-        shown = prepare(data, mixture)
-        net, history = fit(recipe, shown, seed, epochs, path, deterministic, start=net)
-        told.append(history)
-    history = pd.concat(told, ignore_index=True)
-    return net, history.assign(epoch=range(1, len(history)+1)), paths
-
 def train_network(
     name:str,  # a key of `recipes`
     seed:int=1,  # of the run
@@ -449,8 +422,9 @@ def train_network(
     run = split.name(name, seed, epochs)
     about, data = trail(seed, split.seed), split.parts(recipe.validation)
     check_room(out, 1)
+    checkpoint, shown = checkpoint_path(run, recipe), prepare(data, mixture)
     with peak_memory() as memory:
-        net, history, checkpoints = train_stages(name, run, data, seed, epochs, deterministic)
+        net, history = fit(recipe, shown, seed, epochs, checkpoint, deterministic)
     write_atomic(trained_path(run), net.save)
     notes = [] if deterministic else ['not deterministic']
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
@@ -460,7 +434,7 @@ def train_network(
         memory_mb=memory.get('mb', np.nan), note=', '.join(notes), **about, **cost(net))
     def predict(x): return among_digits(net.predict(normalize(x), batch_size=500, verbose=0))
     row = record(row, predict, data, history, out)
-    for path in checkpoints: path.unlink()
+    checkpoint.unlink()
     return row
 
 # %% ../nbs/02_train.ipynb #4f20041a

@@ -11,12 +11,11 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import keras
 import numpy as np
 import pandas as pd
-from dataclasses import replace
 from keras import layers, ops
 from pathlib import Path
 from .data import normalize, parts, results_dir
 from .model import conv_bn, register, score
-from .train import (add_row, fit, later_stages, load_trained, mixtures, model_losses, prepare,
+from .train import (add_row, fit, load_trained, mixtures, model_losses, prepare,
     Recipe, recipes, run_name, train)
 from .ship import kinds, make_card, run_row, smallest, to_litert, write_weights
 from .networks import apply_temperature, Runtime, weights_dir
@@ -34,11 +33,13 @@ def reader() -> keras.Model:
         for filters in stage: x = conv_bn(x, filters)
         if i: looks += [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
     x = layers.concatenate(looks)
-    answers = layers.Dense(11, activation='softmax')(x), layers.Dense(1, activation='sigmoid')(x)
-    return keras.Model(image, layers.concatenate(answers), name='reader')
+    digit = layers.Dense(11, activation='softmax', dtype='float32')(x)
+    printed = layers.Dense(1, activation='sigmoid', dtype='float32')(x)
+    return keras.Model(image, layers.concatenate([digit, printed], dtype='float32'), name='reader')
 
-recipes['reader'] = Recipe('reader', epochs=7, learning_rate=6e-3, options=dict(weight_decay=.02),
-    schedule='one_cycle', augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
+recipes['reader'] = Recipe('reader', epochs=30, batch=256, learning_rate=8e-3, schedule='one_cycle',
+    options=dict(weight_decay=.02),
+    augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
 
 # %% ../nbs/15_train_digits.ipynb #7009c535
 def both_losses(
@@ -71,23 +72,15 @@ def mixture(
     without:tuple=(),  # kinds of samples to leave out
     limit:int=0,  # fonts of each kind; 0: `$HDR_FONTS`, and all where that is not set
 ) -> tuple[np.ndarray, np.ndarray]:  # (m,28,28) uint8; (m,13) as by `make_target`
-    "Digits as MNIST, as other hands and as printers have them, and what is no digit"
+    "MNIST's digits twice, digits as other hands and printers have them, and what is no digit"
     source = Source(x, y, 'train', limit or int(os.environ.get('HDR_FONTS', 0)))
     shares = {k: share for k,(_, share) in sample_kinds.items() if k not in without}
     made = [cached_samples(k, max(1, int(share*len(x))), source, seed) for k,share in shares.items()]
-    images, labels, printed = (np.concatenate(c) for c in zip((x, y, 0*y.astype(int)), *made))
+    mnist = x, y, 0*y.astype(int)
+    images, labels, printed = (np.concatenate(c) for c in zip(mnist, mnist, *made))
     return images, make_target(labels, printed)
 
-def mixture_and_more(
-    x:np.ndarray,  # (n,28,28) uint8, training digits
-    y:np.ndarray,  # (n,) their labels
-) -> tuple[np.ndarray, np.ndarray]:  # as by `mixture`
-    "The same, with MNIST's digits twice"
-    images, target = mixture(x, y)
-    return np.concatenate([images, x]), np.concatenate([target, make_target(y, 0*y.astype(int))])
-
 mixtures['reader'] = mixture
-later_stages['reader'] = replace(recipes['reader'], epochs=5, learning_rate=4e-3), mixture_and_more
 
 # %% ../nbs/15_train_digits.ipynb #8e7a468c
 def held_samples(

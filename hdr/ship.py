@@ -78,7 +78,7 @@ def litert_constants(
     data:bytes,  # a LiteRT model
 ) -> list[tuple[str, list[np.ndarray]]]:  # of each step that has constants: its name, and them
     "Weights of a LiteRT file, in the order in which they are used"
-    run = Runtime(data).runtime
+    run = Runtime(data, 1).interpreter()
     run.resize_tensor_input(run.get_input_details()[0]['index'], run.get_input_details()[0]['shape'])
     run.allocate_tensors()
     steps, made = run._get_ops_details(), set()

@@ -136,7 +136,6 @@ def blur(
     chance:float=.35,  # share of the images
 ):  # (n,28,28,1) float32, 0..1
     "Out of focus: up to two passes of a binomial filter"
-    from keras import ops
     a = (draw_uniform(x, seed)*choose(x, seed, chance))[:,:,0,0]
     kernels = (1-a)*np.eye(9, dtype=np.float32)[4] + a*np.array([1,2,1,2,4,2,1,2,1], np.float32)/16
     return filter_images(filter_images(x, kernels), kernels)

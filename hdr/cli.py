@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 from . import __version__
-from .jobs import (check_output, complain, output_folder, printable, read_files,
+from .jobs import (check_output, complain, Fault, output_folder, printable, read_files,
     silence_stderr, Stream, write_output)
 from .run import error_message, run, UsageError
 
@@ -446,17 +446,17 @@ def report_results(
     stream:Stream,  # for those
 ) -> int:  # exit status
     "Say what comes out, file by file"
-    bad, many = 0, len(places) > 1
+    bad, parts, many = 0, False, len(places) > 1
     for i,((file,content,words),place) in enumerate(zip(outcomes, places), 1):
         count = f'[{i}/{len(places)}] ' if many else ''
-        bad += content is None
-        if content is None: print(f'{count}hdr: error: {words}', file=sys.stderr, flush=True)
-        else:
-            if not place: stream.add(content)
-            if many or place or words.startswith('no '):
-                target = f' -> {printable(place)}' if place else ''
-                print(f'{count}{printable(file)}: {words}{target}', file=sys.stderr, flush=True)
-    if bad: print(f'{bad} of {len(places)} could not be read', file=sys.stderr)
+        fault = content is None or isinstance(words, Fault)
+        bad, parts = bad+fault, parts or fault and content is not None
+        if fault: print(f'{count}hdr: error: {words}', file=sys.stderr, flush=True)
+        if content is not None and not place: stream.add(content)
+        if not fault and (many or place or words.startswith('no ')):
+            target = f' -> {printable(place)}' if place else ''
+            print(f'{count}{printable(file)}: {words}{target}', file=sys.stderr, flush=True)
+    if bad: print(f'{bad} of {len(places)} could not be read' + parts*', or not whole', file=sys.stderr)
     return int(bad > 0)
 
 def refuse_tables(

@@ -9,7 +9,6 @@ __all__ = ['hostile', 'load_sets', 'calibration_error']
 import re
 import cv2
 import numpy as np
-import pandas as pd
 from pathlib import Path
 from .data import read_table
 from .results import wilson
@@ -90,6 +89,15 @@ def negative_kind(
     kinds = {'object': 'objects', 'printed': 'print', 'letters': 'rows of letters'}
     return next((kind for word,kind in kinds.items() if word in what), 'other pictures')
 
+def negative_photographs(
+    folder:Path,  # of the measuring sets
+) -> dict[str, list[Path]]:  # kind -> files; none where there are none
+    "Photographs of what is no digit, by kind"
+    if not (table := folder/'neg_photos/labels.csv').exists(): return {}
+    none = read_table(table)
+    kinds = [negative_kind(*row) for row in zip(none.what, none.path)]
+    return {kind: [folder/'neg_photos/img'/f for f in g.file] for kind,g in none.groupby(kinds)}
+
 def load_photographs(
     folder:Path,  # of the measuring sets
 ) -> dict:  # name -> (pictures, labels)
@@ -98,10 +106,7 @@ def load_photographs(
     for kind,g in digits.groupby('kind'):
         name = kind.replace('_', ', ').replace('photo', 'photographs').replace('crop', 'cropped')
         sets[name] = [folder/'photos_single/img'/f for f in g.file], g.label.to_numpy()
-    none = read_table(folder/'neg_photos/labels.csv')
-    kinds = [negative_kind(*row) for row in zip(none.what, none.path)]
-    for kind,g in none.groupby(kinds): sets[kind] = [folder/'neg_photos/img'/f for f in g.file], None
-    return sets
+    return sets | {kind: (files, None) for kind,files in negative_photographs(folder).items()}
 
 # %% ../nbs/16_people.ipynb #26967c2e
 def load_sets(

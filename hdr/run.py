@@ -392,17 +392,6 @@ def run(
     if in_place: store_outputs(list(job['values']), nbs, folder)
     say(f'done: {folder.parent}')
 
-# %% ../nbs/41_run.ipynb #70e0c5a4
-def extra(
-    library:str,  # as it is imported
-    name:str,  # of the extra in settings.ini that brings it
-):  # the module
-    "Import what not everybody needs; where it is missing, the error says what brings it"
-    from importlib import import_module
-    try: return import_module(library)
-    except ImportError as e: words = f"{library} is missing; pip install -e '.[{name}]' brings it"
-    raise ImportError(words)
-
 # %% ../nbs/41_run.ipynb #75a5596e
 def test_notebook(
     path:Path,  # a notebook
@@ -436,7 +425,7 @@ class Count:
 def test() -> int:  # exit status: 0 only if all passed
     "The program `hdr-test`: every notebook, then tests/; the last line is the count"
     from concurrent.futures import ThreadPoolExecutor
-    from hdr.data import cores, locate, repository
+    from hdr.data import cores, extra, locate, repository
     try:
         if not (root := repository()): raise UsageError('run this inside a clone of the repository')
         pytest = [extra(library, 'dev') for library in ('nbdev', 'pytest')][-1]

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import partial
 from keras import layers
 from pathlib import Path
-from .data import milliseconds, parts, peak_memory, results_dir, write_atomic
-from .model import conv_bn, macs
+from .data import parts, results_dir, write_atomic
+from .model import conv_bn, macs, milliseconds, peak_memory
 from .train import (checkpoint_path, load_trained, make_optimizer, Recipe, recipes, record,
     run_epochs, run_name, seeded, trail, trained_path)
 from .ship import make_card, run_row, to_litert, write_weights

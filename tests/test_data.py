@@ -133,17 +133,18 @@ def test_the_revision_is_that_of_this_repository(tmp_path):
 
 def test_memory_on_other_systems(monkeypatch):
     "Windows has no module `resource`, macOS counts in bytes; a run ends well on both"
+    from hdr.model import peak_memory
     def refuse(*args, **more): raise OSError
     monkeypatch.setattr(Path, 'write_text', refuse)  # as where there is no /proc
-    with data.peak_memory() as memory: pass
+    with peak_memory() as memory: pass
     assert memory['mb'] > 20
     usage = types.SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: types.SimpleNamespace(ru_maxrss=5e8))
     monkeypatch.setitem(sys.modules, 'resource', usage)
     monkeypatch.setattr(sys, 'platform', 'darwin')
-    with data.peak_memory() as memory: pass
+    with peak_memory() as memory: pass
     assert memory['mb'] == 500
     monkeypatch.setitem(sys.modules, 'resource', None)
-    with data.peak_memory() as memory: pass
+    with peak_memory() as memory: pass
     assert math.isnan(memory['mb'])
 
 def test_threads_write_one_file(monkeypatch, tmp_path):

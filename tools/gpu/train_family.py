@@ -26,19 +26,27 @@ import hdr.model, hdr.train as t, hdr.train_digits  # which knows the recipe `re
 stronger = dict(shift=2.5, rotation=15, zoom=.15, shear=15, elastic=1.)
 
 def variants():
-    "Choices listed beforehand: name -> network's arguments, augmentation's arguments"
+    "Choices listed beforehand: name -> arguments of `stacked`, what the recipe changes"
     excite, standardise = hdr.model.excite, hdr.model.standardise
+    layers = keras.layers
+    def close_up(image):  # the middle 25x25 pixels, enlarged
+        larger = layers.Resizing(31, 31, dtype='float32')(image)
+        return standardise(layers.Cropping2D(((1,2),(1,2)), dtype='float32')(larger))
+    def drop(x): return layers.Dropout(.3)(excite(x))
+    dropped = dict(epochs=22, options=dict(weight_decay=.05),
+        augmentation=dict(shift=1.5, rotation=10, zoom=.08, shear=10, elastic=.8))
     return dict(plain=(dict(), {}), excite=(dict(last=excite), {}),
-        standardised=(dict(last=excite, eye=standardise), {}), stronger=(dict(last=excite), stronger))
+        standardised=(dict(last=excite, eye=standardise), {}),
+        stronger=(dict(last=excite), dict(augmentation=stronger)),
+        dropped=(dict(last=drop, eye=close_up), dropped))
 
 def add_variants():
-    "A recipe for each choice, of eight epochs"
-    large, wide = t.recipes['large'], [(128,)*3]*3
-    for name,(network, augmentation) in variants().items():
+    "A recipe for each choice, of eight epochs unless it says otherwise"
+    large, wide = replace(t.recipes['large'], epochs=8, clean=1), [(128,)*3]*3
+    for name,(network, changes) in variants().items():
         def make(name=name, network=network): return hdr.model.stacked(f'large_{name}', *wide, **network)
         hdr.model.models[f'large_{name}'] = make
-        t.recipes[f'large_{name}'] = replace(large, model=f'large_{name}', epochs=8,
-            clean=1, augmentation={**large.augmentation, **augmentation})
+        t.recipes[f'large_{name}'] = replace(large, model=f'large_{name}', **changes)
 
 def make_programs(recipe, steps, epochs):
     "A network behind its augmentation, and what trains it for an epoch: with augmentation, without"
@@ -92,6 +100,10 @@ def resident_fit(recipe, data, seed=1, epochs=0, checkpoint=None, deterministic=
             learning_rate=rate)
         if not np.isfinite(row['train_loss']): raise FloatingPointError(f'{recipe.model}: no number')
         row['seconds'] = time.perf_counter() - start
+        if held:
+            said = net.predict(held[0], batch_size=500, verbose=0)[:,:10]
+            known = dict(zip(('validation_accuracy', 'validation_loss'), t.score(said, held[1].argmax(1))))
+            row.update(known)
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint and (epoch+1) % 10 == 0: t.save_checkpoint(checkpoint, model, history)
     model.layers[0].knobs = knobs

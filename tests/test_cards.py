@@ -40,7 +40,7 @@ def test_the_line_for_retraining_runs(path, clone, tmp_path):
     place = locate()[0]
     env = dict(HDR_RESULTS=str(tmp_path/'results'), HDR_CACHE=str(tmp_path/'cache'), IN_TEST='', HDR_DATA=str(place))
     few = ['--epochs', '1', '--images', '300']
-    if command == 'run': few = ['-p', 'epochs=1', 'images=300', f'folder={tmp_path/"weights"}']
+    if command == 'run': few = ['-p', 'epochs=1', 'images=300', 'few_fonts=2', f'folder={tmp_path/"weights"}']
     if path.stem == 'strings': few.append('strings=300')
     done = hdr(command, *words, *few, cwd=clone, env=env)
     assert done.returncode == 0, done.stderr

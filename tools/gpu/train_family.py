@@ -8,7 +8,8 @@ It is `hdr.train.train` with another `fit`: the images lie on the GPU, an epoch 
 program in bfloat16, and a second seed of a recipe needs no second compilation. A run that is
 recorded in DIR/results is not trained again, one that was cut off goes on from its last epoch.
 DIR gets results.tar (rows for runs.csv, histories, predictions) and members.npz, the weights in
-float16; `collect.py` takes them over. MNIST is where `HDR_CACHE` says, or in the usual cache.
+float16; `collect.py` takes them over. MNIST is where `HDR_CACHE` says, or in the usual cache, and
+so are the samples that `reader` is shown: where there are no fonts, a cache that has them travels.
 """
 import argparse, os, tarfile, time
 os.environ.setdefault('KERAS_BACKEND', 'jax')
@@ -20,7 +21,7 @@ import pandas as pd
 from dataclasses import replace
 from jax import numpy as jnp
 from pathlib import Path
-import hdr.model, hdr.train as t
+import hdr.model, hdr.train as t, hdr.train_digits  # which knows the recipe `reader`
 
 stronger = dict(shift=2.5, rotation=15, zoom=.15, shear=15, elastic=1.)
 

@@ -170,11 +170,14 @@ def wall_share(net:Net, cover_along, cover_across, size:float) -> tuple[np.ndarr
     return down, along
 
 def strokes_in_cells(v:np.ndarray, share:np.ndarray) -> np.ndarray:
-    "(lines,) bool: inner lines of few walls that part a row far lower than the others"
+    "(lines,) bool: inner lines of few walls here and there, or that part a row into two low ones"
     out = np.zeros(len(v), bool)
     for i in range(1, len(v)-1):
         usual = np.median(np.diff(np.delete(v, i)))
-        out[i] = share[i].mean() < .5 and max(v[i]-v[i-1], v[i+1]-v[i]) < .72*usual
+        low = share[i].mean() < .5 and max(v[i]-v[i-1], v[i+1]-v[i]) < .72*usual
+        wall = share[i] > .5
+        scattered = len(wall) > 5 and wall.mean() < .5 and (np.diff(wall.astype(int)) > 0).sum() > 1
+        out[i] = low or scattered
     return out
 
 def is_wall(share:np.ndarray) -> np.ndarray:
@@ -246,7 +249,7 @@ def net_of(
         net.xs, down = xs[keep], down[:,keep]
         xs, (down, level) = net.xs, wall_share(net, covers[0], covers[1], size)
     rows_in, columns_in = strokes_in_cells(net.ys, level), strokes_in_cells(net.xs, down.T)
-    if len(net.ys) > 4 and len(net.xs) > 2 and (rows_in.any() or columns_in.any()):
+    if len(net.ys) > 4 and len(net.xs) > 2 and not v and (rows_in.any() or columns_in.any()):
         net.ys, net.xs = net.ys[~rows_in], net.xs[~columns_in]
         (ys, xs), (down, level) = (net.ys, net.xs), wall_share(net, covers[0], covers[1], size)
     net.right, net.below = is_wall(down[:,1:-1].T).T, is_wall(level[1:-1])

@@ -184,8 +184,9 @@ def add_signs(
         gap = int(np.searchsorted(middles, (q[0]+q[2])/2))
         inside = any(d.box[0]+.12*high < (q[0]+q[2])/2 < d.box[2]-.12*high and q[1] < bottom-.3*high
             for d in digits)
-        if (sign := sign_shape(q, top, bottom, ink, said.get(gap, ''))) and not inside and (gap or sign == '-'):
-            if gap in said or gap < len(digits): said[gap] = sign
+        sign = sign_shape(q, top, bottom, ink, said.get(gap, ''))
+        if not sign or inside or not gap and sign != '-': continue
+        if gap in said or gap < len(digits): said[gap] = sign
     out:list[Digit|str] = []
     for k,d in enumerate(digits): out += [*said.get(k, ''), d]
     return out+[*said.get(len(digits), '')]
@@ -230,7 +231,8 @@ def read_strings(
             found = [f for q,spikes,s in best
                 for f in decode_strip(q, [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign],
                 s, p.mask, threshold)]
-            text, digits = place_text(add_signs(found, groups[0][2], p.ink), float(np.median([s.size for *_,s in best])))
+            size = float(np.median([s.size for *_,s in best]))
+            text, digits = place_text(add_signs(found, groups[0][2], p.ink), size)
             if text: texts.append(text); p.digits += digits
         p.text = ' '.join(texts)
 

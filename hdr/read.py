@@ -259,26 +259,28 @@ def is_surer(
     "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
     if not is_form(ruled): return digits_read(ruled) < .85*digits_read(plain)
     n, sure = sum(len(l.digits) for l in plain.lines), digits_read(plain)
-    if sure < .5*digits_read(ruled): return False
-    otherwise = plain.rotation != ruled.rotation and n >= 4 and sure > .9*n
-    return otherwise or walls_crossed(plain, ruled) >= .5
+    share = sure/max(digits_read(ruled), 1e-9)
+    otherwise = plain.rotation != ruled.rotation and n >= 4 and sure > .9*n and share > .33
+    return otherwise or share > .5 and walls_crossed(plain, ruled) > .25
 
 def walls_crossed(
     plain:Page,
     ruled:Page,
 ) -> float:  # 0..1
-    "Share of words, read without rules, that do not heed the walls of tables: so squared paper is known"
+    """Share of words, read without rules, that walls of tables go through digits of: so squared paper
+    is known"""
     m = np.linalg.inv(np.array(ruled.to_file))@np.array(plain.to_file)
     cells = [np.array(c.corners, np.float32) for t in ruled.tables for c in t.cells]
     words = [digits for l in plain.lines for _,digits in l.words if digits]
+    b = np.array([d.box for w in words for d in w], float).reshape(-1, 4)
+    if not cells or not len(b): return 0.
     def home(p): return next((i for i,c in enumerate(cells)
         if cv2.pointPolygonTest(c, p, False) >= 0), -1)
-    def crosses(digits):
-        b = np.array([d.box for d in digits], float)
-        (x, y), (w, h) = ((b[:,:2]+b[:,2:])/2).T, .3*(b[:,2:]-b[:,:2]).T
-        spots = np.concatenate([np.stack(s, 1) for s in ((x-w,y), (x+w,y), (x,y-h), (x,y+h))])
-        return len({home(p) for p in cv2.perspectiveTransform(spots[None], m)[0].tolist()}) > 1
-    return float(np.mean([crosses(w) for w in words])) if words and cells else 0.
+    (x, y), (w, h) = ((b[:,:2]+b[:,2:])/2).T, .3*(b[:,2:]-b[:,:2]).T
+    spots = np.stack([np.stack(s, 1) for s in ((x-w,y), (x+w,y), (x,y-h), (x,y+h))], 1)
+    seen = cv2.perspectiveTransform(spots.reshape(1, -1, 2), m)[0].reshape(-1, 4, 2).tolist()
+    crossed = iter([len({home(p) for p in four}) > 1 for four in seen])
+    return float(np.mean([any([next(crossed) for _ in w]) for w in words]))
 
 def digits_read(
     page:Page,

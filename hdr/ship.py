@@ -88,7 +88,8 @@ def litert_constants(
     value = lambda i: run.get_tensor(halves.get(i, i)).astype(np.float32)
     wanted = {'CONV_2D', 'FULLY_CONNECTED', 'MUL', 'ADD'}
     constants = lambda s: [value(i) for i in s['inputs'][1:] if constant(i)]
-    return [(s['op_name'], constants(s)) for s in steps if s['op_name'] in wanted]
+    found = [(s['op_name'], constants(s)) for s in steps if s['op_name'] in wanted]
+    return [(name, c) for name,c in found if c and c[0].ndim]
 
 def plain_arrays(
     net:keras.Model,  # the network; its own weights are not looked at
@@ -102,7 +103,9 @@ def plain_arrays(
             as_keras = lambda a: a.T if a.ndim == 2 else a.transpose(1,2,3,0)
             shape = tuple(layer.kernel.shape)
             fits = lambda s: s[1] and s[1][0].ndim in (2, 4) and as_keras(s[1][0]).shape == shape
-            _, (kernel, *more) = steps.pop(next(i for i,s in enumerate(steps) if fits(s)))
+            at = next(i for i,s in enumerate(steps) if fits(s))
+            _, (kernel, *more) = steps.pop(at)
+            if layer.use_bias and not more: _, more = steps.pop(at)  # an ADD behind it
             bias = more[0] if more else np.zeros(len(kernel), np.float32)
             out[own('kernel')] = as_keras(kernel)
             if layer.use_bias: out[own('bias')] = bias

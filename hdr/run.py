@@ -367,11 +367,12 @@ def run(
     Leaves results/ made anew: tables, figures, and the executed notebooks in results/notebooks/.
 
     examples:
-      hdr run                           everything, as published
-      hdr run -p epochs=5 -p seed=3     with other parameters; a wrong name lists the right ones
-      hdr run --only 02_train -p recipe=mission
-      hdr run --out ~/try -p epochs=1   leave results/ alone
-      hdr run --resume                  after Ctrl-C, a failure or a power cut
+
+        hdr run                           everything, as published
+        hdr run -p epochs=5 -p seed=3     with other parameters; a wrong name lists the right ones
+        hdr run --only 02_train -p recipe=mission
+        hdr run --out ~/try -p epochs=1   leave results/ alone
+        hdr run --resume                  after Ctrl-C, a failure or a power cut
     """
     from hdr.data import repository, results_dir
     if resume and (words or names):

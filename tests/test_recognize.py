@@ -24,11 +24,11 @@ def highest_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform == 'darwin' else 1e3)
 
 def judged(source):
-    "An answer that makes sense, or None for a named error, within ten seconds"
-    start = time.monotonic()
+    "An answer that makes sense, or None for a named error, within ten seconds of work"
+    start = time.process_time()
     try: (row, p), = rec.answers([source])
     except ImageError as e: assert str(e).startswith('image 0: '); return None
-    finally: assert time.monotonic() - start < 10
+    finally: assert time.process_time() - start < 10
     assert 0 <= row['confidence'] <= 1 and (row['digit'] is None) == row['rejected'] and np.isfinite(p).all()
     return row
 
@@ -79,11 +79,11 @@ def test_damaged_files(form):
 def test_damaged_documents(form):
     "The same of files that have pages: what is whole is read, what is not is named"
     def one(changed, end):
-        faults, start = [], time.monotonic()
+        faults, start = [], time.process_time()
         try: pages = list(page_images(damaged(documents[form], changed, end), 'a document', faults=faults))
         except ImageError as e: faults.append(e)
         else: assert all(p.grey.dtype == np.uint8 and p.grey.size for p in pages)
-        assert all(str(e).startswith('a document: ') for e in faults) and time.monotonic() - start < 10
+        assert all(str(e).startswith('a document: ') for e in faults) and time.process_time() - start < 10
     before = highest_memory()
     few(given(*changes)(one))()
     assert highest_memory() - before < 500

@@ -47,7 +47,7 @@ def unescape_name(
 def to_json(
     pages:list[Page],
 ) -> bytes:
-    "A list of pages; see `json_schema`"
+    "A list of pages; see `hdr.page.json_schema`"
     return json.dumps([page_to_dict(p) for p in pages], indent=1).encode()
 
 def from_json(

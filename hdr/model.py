@@ -9,9 +9,10 @@ __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example
 # %% ../nbs/01_model.ipynb #c6990a73
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import math, pickle, random, re, sys, time
+import json, math, pickle, random, re, sys, time
 import keras
 import numpy as np
+import pandas as pd
 from contextlib import contextmanager
 from keras import layers, ops
 from pathlib import Path
@@ -21,8 +22,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
-from typing import Callable
-from .data import normalize, white_level
+from typing import Any, Callable
+from .data import normalize, white_level, write_atomic
 from .augment import bilinear
 
 # %% ../nbs/01_model.ipynb #fc8df96d
@@ -181,6 +182,41 @@ def seeded(
     random.seed(seed)
     try: yield
     finally: random.setstate(before)
+
+# %% ../nbs/01_model.ipynb #76f9e1dc
+def training_state(
+    model:keras.Model,  # compiled
+) -> list:  # Keras variables: weights, random states, optimiser
+    "Every variable that training changes"
+    return [*model.variables, *model.optimizer.variables]
+
+def save_checkpoint(
+    path:Path,  # file to write, .npz
+    model:keras.Model,  # compiled
+    history:pd.DataFrame,  # a row an epoch
+):
+    "All that the next epoch depends on, in one file that is there whole or not at all"
+    arrays:dict[str, Any] = {f'v{i}': np.asarray(v) for i,v in enumerate(training_state(model))}
+    arrays['history'] = np.array(json.dumps(history.to_dict('list')))
+    def write(p):
+        with open(p, 'wb') as f: np.savez(f, **arrays)
+    write_atomic(path, write)
+
+# %% ../nbs/01_model.ipynb #403ab6ef
+def load_checkpoint(
+    path:Path,  # file by `save_checkpoint`
+    model:keras.Model,  # compiled; its variables are overwritten
+) -> pd.DataFrame:  # the history so far, a row an epoch; empty where there is no file
+    "Put a model back to where `save_checkpoint` left it; what another network left is passed over"
+    if not path.exists(): return pd.DataFrame()
+    state = training_state(model)
+    with np.load(path) as saved:
+        arrays = [saved[k] for k in saved.files if k != 'history']
+        if [a.shape for a in arrays] != [tuple(v.shape) for v in state]:
+            print(f'{path.name} is of another network: training begins anew')
+            return pd.DataFrame()
+        for v,a in zip(state, arrays): v.assign(a)
+        return pd.DataFrame(json.loads(str(saved['history'])))
 
 # %% ../nbs/01_model.ipynb #67dfe61a
 def milliseconds(

@@ -183,7 +183,7 @@ class Page:
         self._write('csv', path)
 
     def to_json(self, path:Path|str):
-        "See `hdr.documents.json_schema`"
+        "See `json_schema`"
         self._write('json', path)
 
     def to_hocr(self, path:Path|str):

@@ -396,6 +396,7 @@ def run(
 def test_notebook(
     path:Path,  # a notebook
     root:Path,  # the repository
+    **places:str,  # HDR_DATA, HDR_CACHE
 ) -> bool:  # passed
     "Run a notebook as nbdev_test does, in a process of its own; what it said is shown if it failed"
     import subprocess
@@ -403,7 +404,8 @@ def test_notebook(
     print(f'  ...     {path.stem}', flush=True)
     program = Path(sys.executable).with_name('nbdev_test')
     done = subprocess.run([program, '--path', path, '--n_workers', '0'], cwd=root, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        env={**os.environ, **places}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
     passed = done.returncode == 0 and 'Success.' in done.stdout
     seconds = clock(time.perf_counter()-start)
     print(f'  {"passed" if passed else "FAILED"}  {path.stem}, {seconds}', flush=True)
@@ -425,6 +427,8 @@ class Count:
 def test() -> int:  # exit status: 0 only if all passed
     "The program `hdr-test`: every notebook, then tests/; the last line is the count"
     from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
+    from tempfile import TemporaryDirectory
     from hdr.data import cores, extra, locate, repository
     try:
         if not (root := repository()): raise UsageError('run this inside a clone of the repository')
@@ -432,10 +436,11 @@ def test() -> int:  # exit status: 0 only if all passed
     except (UsageError, ImportError) as e:
         print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
-    locate()  # once, before many need it
-    with ThreadPoolExecutor(min(3, cores())) as pool:
-        paths = sorted((root/'nbs').glob('*.ipynb'))
-        notebooks = list(pool.map(lambda p: test_notebook(p, root), paths))
+    data = str(locate()[0])  # once, before many need it
+    paths = sorted((root/'nbs').glob('*.ipynb'))
+    with TemporaryDirectory() as cache, ThreadPoolExecutor(min(3, cores())) as pool:
+        one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
+        notebooks = list(pool.map(one, paths))
     count = Count()
     words = ['-v', '--no-header', '-p', 'no:cacheprovider', str(root/'tests')]
     status = pytest.main(words, plugins=[count])

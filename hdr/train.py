@@ -24,8 +24,8 @@ from tqdm import tqdm
 from typing import Any, Callable
 from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
     read_table, results_dir, versions, write_atomic)
-from .model import (among_digits, as_rows, build, classic_cost, classics, cost, full_ink, one_by_one,
-    peak_memory, score, scores, seeded)
+from .model import (among_digits, as_rows, build, classic_cost, classics, cost, full_ink,
+    load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores, seeded)
 from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
@@ -117,36 +117,6 @@ def compile_recipe(
     model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return net, model
-
-# %% ../nbs/02_train.ipynb #76f9e1dc
-def training_state(
-    model:keras.Model,  # compiled
-) -> list:  # Keras variables: weights, random states, optimiser
-    "Every variable that training changes"
-    return [*model.variables, *model.optimizer.variables]
-
-def save_checkpoint(
-    path:Path,  # file to write, .npz
-    model:keras.Model,  # compiled
-    history:pd.DataFrame,  # a row an epoch
-):
-    "All that the next epoch depends on, in one file that is there whole or not at all"
-    arrays:dict[str, Any] = {f'v{i}': np.asarray(v) for i,v in enumerate(training_state(model))}
-    arrays['history'] = np.array(json.dumps(history.to_dict('list')))
-    def write(p):
-        with open(p, 'wb') as f: np.savez(f, **arrays)
-    write_atomic(path, write)
-
-# %% ../nbs/02_train.ipynb #403ab6ef
-def load_checkpoint(
-    path:Path,  # file by `save_checkpoint`
-    model:keras.Model,  # compiled; its variables are overwritten
-) -> pd.DataFrame:  # the history so far, a row an epoch; empty where there is no file
-    "Put a model back to where `save_checkpoint` left it"
-    if not path.exists(): return pd.DataFrame()
-    with np.load(path) as saved:
-        for i,v in enumerate(training_state(model)): v.assign(saved[f'v{i}'])
-        return pd.DataFrame(json.loads(str(saved['history'])))
 
 # %% ../nbs/02_train.ipynb #27d8d228
 def check_room(

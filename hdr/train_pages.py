@@ -154,18 +154,31 @@ def single_digit_probabilities(
     p = np.concatenate([np.asarray(ask(a[i:i+batch])) for i in range(0, len(a), batch)])[:,:,1:11].max(1)+1e-6
     return p/p.sum(1, keepdims=True)
 
+# %% ../nbs/29_train_pages.ipynb #f03d1189
+usual_strips = 75_000  # to train on
+
+def strings_run(
+    seed:int=1,
+    epochs:int=0,  # 0: as many as the recipe says
+    images:int=0,  # of the training part, the first so many; 0: all
+    n:int=usual_strips,
+) -> str:  # such as 'strings-s1'
+    "The name of a run"
+    return run_name('strings', seed, epochs, images) + f'-k{n}'*(n != usual_strips)
+
 # %% ../nbs/29_train_pages.ipynb #4f8d92f6
 def train_strings(
     seed:int=1,  # of the run
     epochs:int=0,  # 0: as many as the recipe says
     out:Path|str='',  # the results folder
     images:int=0,  # of the training part, the first so many; 0: all
-    n:int=75_000,  # strips
+    n:int=usual_strips,  # to train on
     limit:int=0,  # fonts of each kind; 0: all
     start:str='',  # a network in plain arrays to go on from, such as 'strings', the shipped one; '': none
 ) -> dict:  # the row of runs.csv
-    "Train from the last checkpoint on, and record the run: its accuracy is that of strings of one digit"
-    recipe, run, out = recipes['strings'], run_name('strings', seed, epochs, images), results_dir(out)
+    """Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's
+    images as strings of one digit"""
+    recipe, run, out = recipes['strings'], strings_run(seed, epochs, images, n), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = checkpoint_path(run, recipe)
     supply = {p: make_supply(*data[p], seed, p, limit) for p in ('train', 'validation')}

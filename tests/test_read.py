@@ -8,10 +8,10 @@ from lxml import etree
 from PIL import Image, ImageDraw, ImageFont
 from conftest import hdr, python
 from hdr.data import load_mnist
-from hdr.documents import formats, join_documents, json_schema, to_alto, to_hocr, to_json, to_page_xml
+from hdr.documents import formats, join_documents, to_alto, to_hocr, to_json, to_page_xml
 from hdr.documents import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
 from hdr.image import ImageError, pages
-from hdr.page import Digit, Line, Page, bounding_box
+from hdr.page import Digit, json_schema, Line, Page, bounding_box
 from hdr.read import annotated_path, convert, LostPages, output_paths, page_path, read, read_page, read_pages
 from hdr.samples import sample_string
 from hdr.scans import score, tesseract, tesseract_version

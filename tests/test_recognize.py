@@ -1,5 +1,5 @@
 "Any bytes, any array: a named error or an answer, never a crash, and bounded in memory and time"
-import io, json, os, pickle, struct, time, zlib
+import io, json, os, pickle, struct, sys, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
@@ -16,6 +16,12 @@ count = int(os.environ.get('HDR_FUZZ', 300))  # of examples; HDR_FUZZ=2000 for a
 often = settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
 digits = load_mnist()[1][0]
 rec = Recognizer(threads=1)
+
+def highest_memory():
+    "Megabytes that this process has held at most; none where the system does not tell"
+    try: import resource
+    except ImportError: return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform == 'darwin' else 1e3)
 
 def judged(source):
     "An answer that makes sense, or None for a named error, within ten seconds"
@@ -59,18 +65,28 @@ def test_any_array(a): judged(a)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40))), st.sampled_from(types[:10]), st.floats(-1e6, 1e6), st.floats(-10, 10))
 def test_any_scale(a, kind, scale, shift): judged(((a/255+shift)*scale).astype(kind))
 
-@often
-@given(st.sampled_from(sorted(files)), *changes)
-def test_damaged_files(form, changed, end): judged(damaged(files[form], changed, end))
+few = settings(often, max_examples=int(os.environ.get('HDR_FUZZ', 60)))  # of each format
 
-@often
-@given(st.sampled_from(sorted(documents)), *changes)
-def test_damaged_documents(form, changed, end):
-    faults = []
-    try: pages = list(page_images(damaged(documents[form], changed, end), 'a document', faults=faults))
-    except ImageError as e: faults.append(e)
-    else: assert all(p.grey.dtype == np.uint8 and p.grey.size for p in pages)
-    assert all(str(e).startswith('a document: ') for e in faults)
+@pytest.mark.parametrize('form', sorted(files))
+def test_damaged_files(form):
+    "An answer or a named error, in time and in memory; HDR_FUZZ=2000 for as many of each format"
+    before = highest_memory()
+    def one(changed, end): judged(damaged(files[form], changed, end))
+    few(given(*changes)(one))()
+    assert highest_memory() - before < 500
+
+@pytest.mark.parametrize('form', sorted(documents))
+def test_damaged_documents(form):
+    "The same of files that have pages: what is whole is read, what is not is named"
+    def one(changed, end):
+        faults, start = [], time.monotonic()
+        try: pages = list(page_images(damaged(documents[form], changed, end), 'a document', faults=faults))
+        except ImageError as e: faults.append(e)
+        else: assert all(p.grey.dtype == np.uint8 and p.grey.size for p in pages)
+        assert all(str(e).startswith('a document: ') for e in faults) and time.monotonic() - start < 10
+    before = highest_memory()
+    few(given(*changes)(one))()
+    assert highest_memory() - before < 500
 
 @often
 @given(st.binary(max_size=200))

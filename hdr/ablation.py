@@ -8,7 +8,6 @@ __all__ = []
 # %% ../nbs/04_ablation.ipynb #cb1d8025
 import hashlib
 import numpy as np
-import pandas as pd
 from dataclasses import replace
 from pathlib import Path
 from .data import read_table, results_dir

@@ -71,7 +71,7 @@ def augment(
     from keras import ops
     seed, n = keras.random.SeedGenerator(seed) if isinstance(seed, int) else seed, ops.shape(x)[0]
     if rough:
-        first = ops.cast(rough*ops.cast(n, 'float32'), 'int32')
+        first = int(rough*n) if isinstance(n, int) else ops.cast(rough*ops.cast(n, 'float32'), 'int32')
         rougher = roughen(x[:first], seed)
         smoother = augment(x[first:], seed, shift, rotation, zoom, shear, elastic)
         return ops.concatenate([rougher, smoother], 0)
@@ -136,7 +136,6 @@ def blur(
     chance:float=.35,  # share of the images
 ):  # (n,28,28,1) float32, 0..1
     "Out of focus: up to two passes of a binomial filter"
-    from keras import ops
     a = (draw_uniform(x, seed)*choose(x, seed, chance))[:,:,0,0]
     kernels = (1-a)*np.eye(9, dtype=np.float32)[4] + a*np.array([1,2,1,2,4,2,1,2,1], np.float32)/16
     return filter_images(filter_images(x, kernels), kernels)

@@ -16,8 +16,8 @@ from PIL import Image
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable
-from .data import cores, hardware, milliseconds, normalize, parts, results_dir, write_atomic
-from .model import build, macs
+from .data import cores, hardware, normalize, parts, results_dir, write_atomic
+from .model import build, macs, milliseconds
 from .train import compile_recipe, prepare, Recipe, recipes, train_epoch
 from .results import load_runs, summarize
 from .networks import Network

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 from . import __version__
-from .jobs import (check_output, complain, output_folder, printable, read_files,
+from .jobs import (check_output, complain, Fault, output_folder, printable, read_files,
     silence_stderr, Stream, write_output)
 from .run import error_message, run, UsageError
 
@@ -114,9 +114,10 @@ def data(
     one mirror after another.
 
     examples:
-      hdr data
-      hdr data --path ~/mnist        four IDX files, raw or gzipped, or mnist.npz
-      HDR_DATA=~/mnist hdr run       use them in a run
+
+        hdr data
+        hdr data --path ~/mnist        four IDX files, raw or gzipped, or mnist.npz
+        HDR_DATA=~/mnist hdr run       use them in a run
     """
     from hdr.data import locate, published, read_idx
     place, files = locate(path or None)
@@ -152,8 +153,9 @@ def info():
     """versions, folders and hardware: what to put into a bug report
 
     examples:
-      hdr info
-      HDR_CACHE=/big/disk hdr info   where would downloads and checkpoints go?
+
+        hdr info
+        HDR_CACHE=/big/disk hdr info   where would downloads and checkpoints go?
     """
     from hdr.data import cache_dir, hardware, repository, versions
     place = os.environ.get
@@ -204,10 +206,11 @@ def train(
     `hdr.train.load_trained` and trained further.
 
     examples:
-      hdr train --model small --seeds 5
-      hdr train --model base --seed 7 --epochs 2
-      hdr train --model large --images 6000    a quick try
-      hdr train --resume                       after Ctrl-C, a failure or a power cut
+
+        hdr train --model small --seeds 5
+        hdr train --model base --seed 7 --epochs 2
+        hdr train --model large --images 6000    a quick try
+        hdr train --resume                       after Ctrl-C, a failure or a power cut
     """
     asked:dict[str, Any] = dict(model=model or None, seeds=seeds, seed=seed, epochs=epochs,
         images=images)
@@ -237,11 +240,12 @@ def bench(
     """time ours and named rivals in turns, on this machine
 
     examples:
-      hdr bench train         time to accuracy and use of the machine, beside the Keras example
-                              and the starting recipe
-      hdr bench recognize     a process, an image, a photograph, a batch, beside TensorFlow
-      hdr bench read          a page of 500 digits and a string of 8, beside Tesseract where it
-                              is installed
+
+        hdr bench train         time to accuracy and use of the machine, beside the Keras example
+                                and the starting recipe
+        hdr bench recognize     a process, an image, a photograph, a batch, beside TensorFlow
+        hdr bench read          a page of 500 digits and a string of 8, beside Tesseract where it
+                                is installed
     """
     if rounds < 1: raise UsageError(f'--rounds {rounds}: wanted is 1 or more')
     with silence_stderr(): from hdr.bench import bench_read, bench_recognize, bench_train
@@ -347,10 +351,11 @@ def classify(
     is rejected: shown as -.
 
     examples:
-      hdr classify seven.jpg
-      hdr classify scans/ --format csv > digits.csv
-      hdr classify 'photos/*.png' --explain understood/
-      curl -s https://.../digit.png | hdr classify - --format json
+
+        hdr classify seven.jpg
+        hdr classify scans/ --format csv > digits.csv
+        hdr classify 'photos/*.png' --explain understood/
+        curl -s https://.../digit.png | hdr classify - --format json
     """
     from hdr.recognize import Recognizer
     files, folder = find_pictures(paths), output_folder(explain)
@@ -403,9 +408,10 @@ def submit(
     """label Kaggle's test images
 
     examples:
-      hdr submit test.csv -o submission.csv
-      hdr submit test.csv --model starting-s1
-      hdr submit train.csv                     has labels: tells how many agree
+
+        hdr submit test.csv -o submission.csv
+        hdr submit test.csv --model starting-s1
+        hdr submit train.csv                     has labels: tells how many agree
     """
     from hdr.data import read_dataset
     check_output(output, [file])
@@ -446,17 +452,17 @@ def report_results(
     stream:Stream,  # for those
 ) -> int:  # exit status
     "Say what comes out, file by file"
-    bad, many = 0, len(places) > 1
+    bad, parts, many = 0, False, len(places) > 1
     for i,((file,content,words),place) in enumerate(zip(outcomes, places), 1):
         count = f'[{i}/{len(places)}] ' if many else ''
-        bad += content is None
-        if content is None: print(f'{count}hdr: error: {words}', file=sys.stderr, flush=True)
-        else:
-            if not place: stream.add(content)
-            if many or place or words.startswith('no '):
-                target = f' -> {printable(place)}' if place else ''
-                print(f'{count}{printable(file)}: {words}{target}', file=sys.stderr, flush=True)
-    if bad: print(f'{bad} of {len(places)} could not be read', file=sys.stderr)
+        fault = content is None or isinstance(words, Fault)
+        bad, parts = bad+fault, parts or fault and content is not None
+        if fault: print(f'{count}hdr: error: {words}', file=sys.stderr, flush=True)
+        if content is not None and not place: stream.add(content)
+        if not fault and (many or place or words.startswith('no ')):
+            target = f' -> {printable(place)}' if place else ''
+            print(f'{count}{printable(file)}: {words}{target}', file=sys.stderr, flush=True)
+    if bad: print(f'{bad} of {len(places)} could not be read' + parts*', or not whole', file=sys.stderr)
     return int(bad > 0)
 
 def refuse_tables(
@@ -534,13 +540,14 @@ def read(
     header in CSV.
 
     examples:
-      hdr read scan.jpg
-      hdr read scans/ --format json --out results --jobs 2
-      hdr read scans/ --format csv -o digits.csv
-      hdr read form.pdf --format pdf --out searchable --annotate
-      hdr read grades.jpg --tables --format xlsx --out tables
-      hdr read grades.png --grid auto --out tables
-      hdr read amounts/ --field --format csv
+
+        hdr read scan.jpg
+        hdr read scans/ --format json --out results --jobs 2
+        hdr read scans/ --format csv -o digits.csv
+        hdr read form.pdf --format pdf --out searchable --annotate
+        hdr read grades.jpg --tables --format xlsx --out tables
+        hdr read grades.png --grid auto --out tables
+        hdr read amounts/ --field --format csv
     """
     refuse_tables(tables, grid, field, format)
     table = 'tables' if tables else table_shape(grid)

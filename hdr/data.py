@@ -10,7 +10,7 @@ __all__ = ['cache_dir', 'results_dir', 'DataError', 'Unreadable', 'Truncated', '
 
 # %% ../nbs/00_data.ipynb #ea08a2ad
 import gzip, hashlib, io, math, os, platform, re, shutil, struct, subprocess, sys
-import tempfile, time, zlib
+import tempfile, zlib
 import numpy as np
 from contextlib import contextmanager
 from pathlib import Path
@@ -404,6 +404,17 @@ def read_dataset(
     from hdr.datasets import read_dataset
     return read_dataset(path, missing)
 
+# %% ../nbs/00_data.ipynb #70e0c5a4
+def extra(
+    library:str,  # as it is imported
+    name:str,  # of the extra in settings.ini that brings it
+):  # the module
+    "Import what not everybody needs; where it is missing, the error says what brings it"
+    from importlib import import_module
+    try: return import_module(library)
+    except ImportError:
+        raise ImportError(f"{library} is missing; pip install -e '.[{name}]' brings it") from None
+
 # %% ../nbs/00_data.ipynb #d6d83cba
 def cores() -> int:  # that this process may use
     "Cores of the machine, or fewer where the process is bound to some of them"
@@ -444,26 +455,6 @@ def git_revision() -> str:  # such as '1a2b3c4' or, with changed files, '1a2b3c4
     except OSError: return ''
     revision = git('rev-parse', '--short', 'HEAD')
     return revision + '-dirty'*bool(revision and changed)
-
-# %% ../nbs/00_data.ipynb #e4310f0c
-def highest_memory() -> float:  # megabytes; NaN where the system does not tell
-    "The most that this process has held so far"
-    try: import resource
-    except ImportError: return math.nan
-    unit = 1e6 if sys.platform == 'darwin' else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/unit
-
-@contextmanager
-def peak_memory():  # yields a dict that holds `mb` once the block is left
-    "How many megabytes the block needed on top of what the process held before"
-    status, result = Path('/proc/self/status'), dict[str, float]()
-    held = lambda key: int(re.findall(key + r':\s*(\d+) kB', status.read_text())[0])/1e3
-    try:
-        Path('/proc/self/clear_refs').write_text('5')  # sets the recorded peak back to the present
-        before = held('VmRSS')
-    except (OSError, IndexError): before = None
-    yield result
-    result['mb'] = highest_memory() if before is None else max(0, held('VmHWM') - before)
 
 # %% ../nbs/00_data.ipynb #dc974e6c
 def style():
@@ -542,6 +533,24 @@ def duplicates(
     if b is None: return pairs
     return [(seen[key], j) for j,image in enumerate(b) if (key := image.tobytes()) in seen]
 
+# %% ../nbs/00_data.ipynb #8cf94c8a
+whites = 1, 16, 255, 1023, 4095, 16383, 65535  # what may be white in an array
+
+def white_level(
+    low:float,  # the darkest pixel
+    high:float,  # the brightest
+    kind:np.dtype,  # of the pixels
+) -> int:  # one of `whites`
+    "Which level is white; a `PixelRange` where no rule fits"
+    if not np.isfinite([low, high]).all():
+        raise PixelRange('the array has pixels that are no numbers (NaN or infinite)')
+    if kind.kind == 'b' or (high <= 1 and kind.itemsize == 1): return 1
+    beyond = 1.5 if kind.kind == 'f' else 1.
+    white = 255 if kind == np.uint8 else next((w for w in whites if high <= beyond*w), 0)
+    below = .25*white if kind.kind == 'f' and high > white/2 else 0
+    if white and low >= -below: return white
+    raise PixelRange(f'the array has pixels from {low:g} to {high:g}; wanted is 0..1, 0..255 or 0..65535')
+
 # %% ../nbs/00_data.ipynb #f6b24dce
 def normalize(
     x:np.ndarray,  # (n,28,28) uint8, 0..255
@@ -582,16 +591,3 @@ def parts(
     train, held = stratified_split(y, validation, split_seed)
     train = train[:images or None]
     return dict(train=(x[train], y[train]), validation=(x[held], y[held]), test=test)
-
-# %% ../nbs/00_data.ipynb #67dfe61a
-def milliseconds(
-    do:Callable,  # function without arguments
-    times:int=30,  # how often
-) -> float:  # median
-    "How long a call takes, after a warm-up"
-    do(); seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        do()
-        seconds.append(time.perf_counter() - start)
-    return 1e3*float(np.median(seconds))

@@ -13,31 +13,21 @@ from PIL import Image
 from contextlib import ExitStack
 from dataclasses import replace
 from . import __version__
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Callable, Iterable
 from urllib.parse import quote, unquote
 from .page import bounding_box, Digit, joint_confidence, Line, Page
-from .page import json_schema, page_facts, page_from_dict, page_to_dict
+from .page import page_facts, page_from_dict, page_to_dict
 
 # %% ../nbs/25_documents.ipynb #a8b691ad
 def write_bytes(
     path:Path|str,  # the file to write
     data:bytes,  # all of it
 ):
-    "A file that is there whole or not at all"
-    write_through(path, lambda p: p.write_bytes(data))
-
-def write_through(
-    path:Path|str,  # the file to write
-    write:Callable,  # function of the path that it writes to
-):
-    "Atomically; where a link points; and into pipes and devices as it comes"
+    "A file that is there whole or not at all, see `hdr.data.write_atomic`"
     from hdr.data import write_atomic
-    path = Path(path)
-    if path.exists() and not path.is_file(): write(path)
-    else: write_atomic(path.resolve() if path.is_symlink() else path, write)
+    write_atomic(path, lambda p: p.write_bytes(data))
 
 # %% ../nbs/25_documents.ipynb #19e79584
 def escape_name(
@@ -57,7 +47,7 @@ def unescape_name(
 def to_json(
     pages:list[Page],
 ) -> bytes:
-    "A list of pages; see `json_schema`"
+    "A list of pages; see `hdr.page.json_schema`"
     return json.dumps([page_to_dict(p) for p in pages], indent=1).encode()
 
 def from_json(

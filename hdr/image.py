@@ -15,6 +15,7 @@ from functools import wraps
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, BinaryIO, Iterator
+from .data import extra, PixelRange, white_level
 
 # %% ../nbs/10_image.ipynb #ba0c6815
 class ImageError(ValueError): "Not a picture that can be read; the message names the file and the fault"
@@ -35,27 +36,14 @@ def shrink(
     return cv2.resize(grey, (w,h), interpolation=cv2.INTER_AREA)
 
 # %% ../nbs/10_image.ipynb #266d8ab4
-whites = 1, 16, 255, 1023, 4095, 16383, 65535  # what may be white in an array
-
-def white_level(
-    low:float,  # the darkest pixel
-    high:float,  # the brightest
+def level_notes(
+    high:float,  # the brightest pixel
     kind:np.dtype,  # of the pixels
-    notes:list|None=None,  # collects doubts, in plain words
-) -> int:  # one of `whites`
-    "Which level is white; an `ImageError` where no rule fits"
-    if not np.isfinite([low, high]).all():
-        raise ImageError('the array has pixels that are no numbers (NaN or infinite)')
-    if kind.kind == 'b' or (high <= 1 and kind.itemsize == 1): return 1
-    beyond = 1.5 if kind.kind == 'f' else 1.
-    white = 255 if kind == np.uint8 else next((w for w in whites if high <= beyond*w), 0)
-    below = .25*white if kind.kind == 'f' and high > white/2 else 0
-    if not white or low < -below:
-        raise ImageError(f'the array has pixels from {low:g} to {high:g}; wanted is 0..1, 0..255 or 0..65535')
-    if notes is None: return white
-    if kind == np.uint8 and high <= 16: notes.append('nearly black')
-    if white not in (1, 255, 65535): notes.append(f'levels up to {high:.4g} taken for 0..{white}')
-    return white
+    white:int,  # by `white_level`
+) -> list[str]:  # in plain words
+    "What is doubtful about the level that is taken for white"
+    if kind == np.uint8: return ['nearly black'] if white == 255 and high <= 16 else []
+    return [] if white in (1, 255, 65535) else [f'levels up to {high:.4g} taken for 0..{white}']
 
 # %% ../nbs/10_image.ipynb #4982b82c
 def bands(
@@ -73,7 +61,10 @@ def to_levels(
 ) -> np.ndarray:  # the same shape, uint8
     "Numbers as grey levels 0..255, by `white_level`"
     if a.dtype.kind not in 'buif': raise ImageError(f'an array of {a.dtype} is no picture')
-    white = white_level(float(a.min()), float(a.max()), a.dtype, notes)
+    low, high = float(a.min()), float(a.max())
+    try: white = white_level(low, high, a.dtype)
+    except PixelRange as e: raise ImageError(str(e)) from None
+    if notes is not None: notes += level_notes(high, a.dtype, white)
     if a.dtype == np.uint8 and white == 255: return a
     out = np.empty(a.shape, np.uint8)
     for rows in bands(len(a), a[0].size):
@@ -125,6 +116,15 @@ def on_paper(
         out[rows] = (grey*alpha + white*(255-alpha) + 127)//255
     return out
 
+# %% ../nbs/10_image.ipynb #d5f29408
+def png_bytes(
+    picture:Image.Image|np.ndarray,  # Pillow's, or (h,w) or (h,w,3) uint8
+) -> bytes:
+    "A picture as a file"
+    out = io.BytesIO()
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(out, 'PNG')
+    return out.getvalue()
+
 # %% ../nbs/10_image.ipynb #e65ac740
 def allowed_formats() -> list[str]:
     "Pillow's names of the formats that are read"
@@ -150,10 +150,8 @@ def open_image(
     if kind == 'AVIF' and 'AVIF' not in formats:
         raise ImageError('an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow')
     if kind == 'HEIC':
-        try: import pillow_heif
-        except ImportError:
-            raise ImageError('a HEIC picture; to read those: pip install pillow-heif') from None
-        pillow_heif.register_heif_opener()
+        try: extra('pillow_heif', 'heic').register_heif_opener()
+        except ImportError as e: raise ImageError(f'a HEIC picture; to read it {e}') from None
         formats = ['HEIF']
     return Image.open(file, formats=formats)
 
@@ -325,7 +323,8 @@ def files_in(
     path:Path|str,  # a file, a folder, or a pattern such as 'scans/*.png'
     more:tuple=(),  # further suffixes
 ) -> list[Path]:  # in order
-    "The files that are meant; a folder without pictures or a pattern without files is an `ImageError`"
+    "The files that are meant; a folder without pictures, a pattern without files, no name: `ImageError`"
+    if not str(path): raise ImageError("'': no name of a file")
     path = Path(path)
     if path.is_dir():
         wanted, trouble = {*suffixes, *more}, 'no pictures in this folder'
@@ -333,8 +332,20 @@ def files_in(
     elif has_magic(str(path)) and not path.exists():
         files, trouble = [Path(p) for p in glob(str(path))], 'no such files'
     else: return [path]
+    files = [p for p in files if not is_result(p)]
     if not files: raise ImageError(f'{path}: {trouble}')
     return sorted(files)
+
+# %% ../nbs/10_image.ipynb #c2162b36
+def is_result(
+    path:Path,
+) -> bool:
+    "Was it written by `hdr read`: a picture with boxes, or a PDF with what was read attached?"
+    if path.name.endswith('.annotated.png'): return True
+    if path.suffix.lower() != '.pdf': return False
+    try:
+        with open(path, 'rb') as file: return mapped(file).find(b'(hdr.json)') >= 0
+    except (OSError, ValueError): return False  # whoever reads it says what is wrong
 
 # %% ../nbs/10_image.ipynb #9db620c1
 def gather(
@@ -446,6 +457,13 @@ def draw_page(document, i, dpi):
     return PageImage(grey, i+1, [], to_file_matrix(grey.shape, 1, scale), 72*scale)
 
 # %% ../nbs/10_image.ipynb #f62f00a7
+def goes_on(image, i):
+    "Is there a page i, or an orderly end?"
+    try: image.seek(i)
+    except EOFError: return True
+    except Exception: return False
+    return True
+
 def tiff_pages(
     file:BinaryIO,  # a TIFF
     name:str,  # for messages
@@ -461,7 +479,10 @@ def tiff_pages(
         try: quiet(image.seek)(i)
         except EOFError: return
         except Exception:
-            lost(faults, ImageError(f'{name}: page {number+1} and what follows is damaged'))
+            if more := goes_on(image, i+1): i, number = i+1, number+1
+            which = number if more else f'{number+1} and what follows'
+            lost(faults, ImageError(f'{name}: page {which} is damaged'))
+            if more: continue
             return
         i += 1
         if int(image.tag_v2.get(254, 0)) & 5 or image.tag_v2.get(255) == 2: continue

@@ -123,6 +123,9 @@ class Stream:
         if self.output and self.parts: write_output(self.output, b''.join(self.kept))
 
 # %% ../nbs/43_jobs.ipynb #f8045a1d
+class Fault(str):
+    "Words on what could not be read, or not all of it"
+
 def read_one(
     work:tuple,  # a file, its place or None, a format, and more that `hdr.read.convert` takes
 ) -> tuple[Path, bytes|None, str]:  # the file; what was read, None: nothing; a few words
@@ -136,7 +139,9 @@ def read_one(
         if form == 'page' and content.count(b'</PcGts>') > 1:
             raise UsageError('several pages: --format page needs --out DIR')
         return file, content, words
-    except Exception as e: return file, None, complain(file, e)
+    except Exception as e:
+        said = getattr(e, 'content', None)  # of `hdr.read.LostPages`: what the other pages say
+        return file, said, Fault(complain(file, e))
 
 def end_with_parent():
     "Stop this process when the one that started it is gone"

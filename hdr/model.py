@@ -9,19 +9,21 @@ __all__ = ['models', 'classics', 'register', 'build', 'starting', 'keras_example
 # %% ../nbs/01_model.ipynb #c6990a73
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import math, pickle, random
+import json, math, pickle, random, re, sys, time
 import keras
 import numpy as np
+import pandas as pd
 from contextlib import contextmanager
 from keras import layers, ops
+from pathlib import Path
 from scipy import special
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
-from typing import Callable
-from .data import milliseconds, normalize
+from typing import Any, Callable
+from .data import normalize, white_level, write_atomic
 from .augment import bilinear
 
 # %% ../nbs/01_model.ipynb #fc8df96d
@@ -78,11 +80,31 @@ def conv_bn(
     if pool: x = layers.MaxPooling2D()(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=momentum)(x))
 
+# %% ../nbs/01_model.ipynb #4070472b
+def excite(
+    x,  # (n,h,w,c) tensor
+    share:int=8,  # one in so many channels sums the picture up
+):  # (n,h,w,c) tensor
+    "Channels weighed by what the whole picture holds (Hu et al. 2018, arXiv:1709.01507)"
+    c = x.shape[-1]
+    summary = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    summary = layers.Dense(c//share, activation='relu')(summary)
+    return layers.Multiply()([x, layers.Dense(c, activation='sigmoid')(summary)])
+
+# %% ../nbs/01_model.ipynb #d02bc76a
+def standardise(
+    image,  # (n,28,28,1) tensor
+):  # (n,28,28,1) tensor
+    "Each picture by its own mean and standard deviation"
+    return layers.LayerNormalization((1,2,3), center=False, scale=False, epsilon=1e-3,
+        dtype='float32')(image)
+
 # %% ../nbs/01_model.ipynb #9cedaaa2
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each the channels of its bricks: (16,16), or (8,1) for 8 from 1x1 pixels
     eye:Callable=lambda image: image,  # what the bricks see of a picture
+    last:Callable=lambda x: x,  # what happens at the end of each stage, such as `excite`
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other; the picture is halved after each stage but the last"
     image = keras.Input((28,28,1))
@@ -91,8 +113,10 @@ def stacked(
         for j,brick in enumerate(stage, 1):
             filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)
             x = conv_bn(x, filters, kernel, pool=j == len(stage) and i < len(stages))
+        x = last(x)
     x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    return keras.Model(image, layers.Dense(10, activation='softmax')(x), name=name)
+    answer = layers.Dense(10, activation='softmax', dtype='float32')(x)
+    return keras.Model(image, answer, name=name)
 
 # %% ../nbs/01_model.ipynb #bd8ac6cf
 @register
@@ -107,13 +131,19 @@ def small() -> keras.Model:
 
 @register
 def base() -> keras.Model:
-    "Fewer multiply-accumulates than a quarter of the starting recipe's"
-    return stacked('base', (16,), (32,32), (64,64,64))
+    "As much as fits into 150,000 parameters and ten million multiply-accumulates"
+    return stacked('base', (16,16), (32,32), (64,64,80), last=excite)
 
 @register
 def large() -> keras.Model:
-    "Like `base`, with twice the channels"
-    return stacked('large', (32,), (64,64), (128,128,128))
+    "What a graphics card trains in half a minute: 128 channels wherever one looks"
+    return stacked('large', (128,)*3, (128,)*3, (128,)*3, eye=standardise, last=excite)
+
+# %% ../nbs/01_model.ipynb #2a28bfb3
+@register
+def mini() -> keras.Model:
+    "As much as fits into 16,000 parameters"
+    return stacked('mini', (12,16), ((12,1),16,24), (32,))
 
 # %% ../nbs/01_model.ipynb #248dacf7
 def wide_dense(
@@ -153,6 +183,74 @@ def seeded(
     try: yield
     finally: random.setstate(before)
 
+# %% ../nbs/01_model.ipynb #76f9e1dc
+def training_state(
+    model:keras.Model,  # compiled
+) -> list:  # Keras variables: weights, random states, optimiser
+    "Every variable that training changes"
+    return [*model.variables, *model.optimizer.variables]
+
+def save_checkpoint(
+    path:Path,  # file to write, .npz
+    model:keras.Model,  # compiled
+    history:pd.DataFrame,  # a row an epoch
+):
+    "All that the next epoch depends on, in one file that is there whole or not at all"
+    arrays:dict[str, Any] = {f'v{i}': np.asarray(v) for i,v in enumerate(training_state(model))}
+    arrays['history'] = np.array(json.dumps(history.to_dict('list')))
+    def write(p):
+        with open(p, 'wb') as f: np.savez(f, **arrays)
+    write_atomic(path, write)
+
+# %% ../nbs/01_model.ipynb #403ab6ef
+def load_checkpoint(
+    path:Path,  # file by `save_checkpoint`
+    model:keras.Model,  # compiled; its variables are overwritten
+) -> pd.DataFrame:  # the history so far, a row an epoch; empty where there is no file
+    "Put a model back to where `save_checkpoint` left it; what another network left is passed over"
+    if not path.exists(): return pd.DataFrame()
+    state = training_state(model)
+    with np.load(path) as saved:
+        arrays = [saved[k] for k in saved.files if k != 'history']
+        if [a.shape for a in arrays] != [tuple(v.shape) for v in state]:
+            print(f'{path.name} is of another network: training begins anew')
+            return pd.DataFrame()
+        for v,a in zip(state, arrays): v.assign(a)
+        return pd.DataFrame(json.loads(str(saved['history'])))
+
+# %% ../nbs/01_model.ipynb #67dfe61a
+def milliseconds(
+    do:Callable,  # function without arguments
+    times:int=30,  # how often
+) -> float:  # median
+    "How long a call takes, after a warm-up"
+    do(); seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        do()
+        seconds.append(time.perf_counter() - start)
+    return 1e3*float(np.median(seconds))
+
+# %% ../nbs/01_model.ipynb #e4310f0c
+def highest_memory() -> float:  # megabytes; NaN where the system does not tell
+    "The most that this process has held so far"
+    try: import resource
+    except ImportError: return math.nan
+    unit = 1e6 if sys.platform == 'darwin' else 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/unit
+
+@contextmanager
+def peak_memory():  # yields a dict that holds `mb` once the block is left
+    "How many megabytes the block needed on top of what the process held before"
+    status, result = Path('/proc/self/status'), dict[str, float]()
+    held = lambda key: int(re.findall(key + r':\s*(\d+) kB', status.read_text())[0])/1e3
+    try:
+        Path('/proc/self/clear_refs').write_text('5')  # sets the recorded peak back to the present
+        before = held('VmRSS')
+    except (OSError, IndexError): before = None
+    yield result
+    result['mb'] = highest_memory() if before is None else max(0, held('VmHWM') - before)
+
 # %% ../nbs/01_model.ipynb #3b133554
 def layer_macs(
     layer:keras.Layer,  # built
@@ -186,6 +284,7 @@ def stages(
     found, work = [('image', (28, 1), 0)], 0
     for layer in model.layers:
         shape, work = layer.output.shape[1:], work + layer_macs(layer)
+        if len(shape) == 3 and shape[0] == 1: continue  # inside `excite`
         size = (shape[0], shape[-1]) if len(shape) == 3 else (1, shape[-1])
         if size != found[-1][1] and not isinstance(layer, layers.Flatten):
             found.append((layer.name, size, work))
@@ -396,14 +495,6 @@ def one_by_one(
     "Answers that do not depend on order or company, to the last bit"
     return keras.Sequential([keras.Input((28,28,1)), OneByOne(net)])
 
-# %% ../nbs/01_model.ipynb #6f091f19
-def ensemble_probabilities(
-    nets:list,  # Keras models: (n,28,28,1) float32, 0..1 -> (n,10) probabilities
-    x:np.ndarray,  # (n,28,28) uint8
-) -> np.ndarray:  # (n,10) probabilities, rows sum to 1
-    "The mean of what several networks say"
-    return np.mean([net.predict(normalize(x), batch_size=500, verbose=0) for net in nets], axis=0)
-
 # %% ../nbs/01_model.ipynb #dc0940fa
 def among_digits(
     p:np.ndarray,  # (n,10 or 11) probabilities, an eleventh is 'no digit'
@@ -428,12 +519,13 @@ def as_rows(
     "Pictures as rows of pixels"
     return X.reshape(len(X), -1) if isinstance(X, np.ndarray) and X.ndim > 2 else X
 
-def grey_scale(
+def full_ink(
     X:np.ndarray,  # numbers
+    known:int=0,  # what it was in other pictures of the same kind
 ) -> int:  # 1 or 255; 0 where all is zero, which may be either
-    "Is full ink 1 or 255? Rounding and the overshoot of a resize are allowed, else a `ValueError`"
+    "Is full ink 1 or 255, by `hdr.data.white_level`? What is neither is a `ValueError`"
     low, high = float(X.min()), float(X.max())
-    top = 1 if high <= 1.001 else 255
-    if low < -.001*top or 1.001 < high < 2 or high > 1.25*255:
-        raise ValueError(f'grey levels of {low:.4g} to {high:.4g} are neither 0..1 nor 0..255')
-    return top if high > .001 else 0
+    if low == high == 0: return 0
+    level = white_level(low, high, X.dtype)
+    if level in (1, 255) or (level == 16 and known == 255): return known if level == 16 else level
+    raise ValueError(f'grey levels of {low:.4g} to {high:.4g} are neither 0..1 nor 0..255')

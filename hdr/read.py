@@ -6,15 +6,15 @@
 __all__ = ['read_page', 'read_pages', 'read', 'LostPages', 'convert']
 
 # %% ../nbs/26_read.ipynb #e599be40
-import hashlib, io, os, unicodedata, warnings
+import hashlib, os, unicodedata, warnings
 import cv2
 import numpy as np
-from PIL import Image
 from collections import defaultdict
 from . import __version__
 from pathlib import Path
 from typing import Any, Iterator
-from .image import ImageError, load, most_pixels, page_images, PageImage, pages
+from .data import write_atomic
+from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
 from .ink import page_ink, rescale, to_mnist
 from .recognize import shared_recognizer
 from .page import Digit, Line, Page, Table, text_of_digits
@@ -23,7 +23,7 @@ from .strings import read_lines, string_network
 from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
-from .documents import formats, save_pdf, write_bytes, write_through
+from .documents import formats, save_pdf, write_bytes
 
 # %% ../nbs/26_read.ipynb #4c6e593f
 def rejected_as_digits(
@@ -125,6 +125,16 @@ def read_plain(
 
 
 # %% ../nbs/26_read.ipynb #bbdd0350
+def read_and_doubt(
+    ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size
+    threshold:float,  # a digit with less confidence is rejected; 0: none is
+    field:bool=False,  # the tallest line alone
+) -> tuple[list[Line], bool]:  # boxes as in `ink`; do its letters say that these are no digits?
+    "Lines of digits between letters"
+    bare, evidence, found = remove_letters(ink) if threshold else (ink, 1., None)
+    lines = read_lines(bare, threshold, field, found) if (bare > .5).any() else []
+    return lines, evidence <= 0 and rejected_as_digits(lines, bare)
+
 def lines_of_page(
     ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size
     grey:np.ndarray,  # (h,w) uint8, the upright page
@@ -133,9 +143,7 @@ def lines_of_page(
     field:bool,  # the tallest line alone
 ) -> list[Line]:  # boxes as on the page
     "Read, and have second thoughts"
-    bare, evidence, found = remove_letters(ink) if threshold else (ink, 1., None)
-    lines = read_lines(bare, threshold, field, found)
-    doubted = evidence <= 0 and rejected_as_digits(lines, bare)
+    lines, doubted = read_and_doubt(ink, threshold, field)
     digits = [d for l in lines for d in l.digits]
     if doubted and len(digits) > lone_digits: return []
     for d in digits: d.box = on_page(d.box)
@@ -187,9 +195,8 @@ def read_rest(
     "Lines beside tables and fields"
     if not (ink > .5).any(): return []
     level, scale = normalise_size(ink)
-    bare, evidence, found = remove_letters(level)
-    lines = read_lines(bare, threshold, False, found) if (bare > .5).any() else []
-    if evidence <= 0 and rejected_as_digits(lines, bare): return []
+    lines, doubted = read_and_doubt(level, threshold)
+    if doubted: return []
     for d in (d for l in lines for d in l.digits): d.box = [int(v/scale) for v in d.box]
     return lines
 
@@ -458,16 +465,15 @@ def write_pages(
             yield p
             p.image = None
             pages.append(p)
-    if format == 'pdf' and target and (target.is_file() or not target.exists()):
-        write_through(target, lambda path: save_pdf(kept(), path))
+    if format == 'pdf' and target:
+        write_atomic(target, lambda path: save_pdf(kept(), path))
         return len(pages), b''
-    if format == 'pdf': out = writer(kept())
-    elif format == 'page':
+    if format == 'page':
         for p in kept():
             if target: write_beside(file, page_path(target, suffix, p.page), writer([p]))
             else: out += writer([p])
         return len(pages), out
-    else: out = writer(list(kept()))
+    out = writer(kept() if format == 'pdf' else list(kept()))
     if target and pages: write_bytes(target, out)
     return len(pages), b'' if target else out
 
@@ -518,14 +524,6 @@ def convert_grid(
     sizes = [f'{max(c.row for c in cells)}x{max(c.column for c in cells)} cells' for cells in tables]
     unsure = sum(c.confidence < threshold for cells in tables for c in cells)
     return b'' if target else data, f'{", ".join(sizes)}, {unsure} unsure'
-
-def png_bytes(
-    picture:Image.Image,
-) -> bytes:
-    "A picture as a file"
-    out = io.BytesIO()
-    picture.save(out, 'PNG')
-    return out.getvalue()
 
 # %% ../nbs/26_read.ipynb #03d9f4a4
 table_suffixes = dict(csv='.csv', json='.json', xlsx='.xlsx')

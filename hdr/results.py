@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from adjustText import adjust_text
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
-from matplotlib.transforms import Bbox
 from pathlib import Path
 from scipy import stats
 from .data import read_table, results_dir
@@ -429,19 +429,18 @@ def label_points(
     ax,  # matplotlib axes in their final place
     points:pd.DataFrame,  # by `cost_points`
 ):
-    "Write the names beside the points, clear of points, bars and each other; the same each time"
-    at, back, dot = ax.transData.transform, ax.transData.inverted().transform, 4*ax.figure.dpi/72
+    "Write the names beside the points, apart from points and each other; the same each time"
+    at, back, aside = ax.transData.transform, ax.transData.inverted().transform, 8*ax.figure.dpi/72
     rows, xy = list(points.itertuples()), np.c_[points.cost, 1-points.test_accuracy]
-    texts = [ax.text(*back(at(spot) + [2*dot, 0]), p.name, fontsize=8, va='center',
-        color='C0' if p.ours else 'C1') for p,spot in zip(rows, xy)]
-    taken = [Bbox([at((p.cost, 1-p.low)) - 3, at((p.cost, 1-p.high)) + 3]) for p in rows]
-    taken += [Bbox([spot - dot, spot + dot]) for spot in at(xy)]
+    halo = [withStroke(linewidth=1.5, foreground='white')]  # a name over a bar can be read
+    texts = [ax.text(*back(at(spot) + [aside, 0]), p.name, fontsize=8, va='center', zorder=5,
+        path_effects=halo, color='C0' if p.ours else 'C1') for p,spot in zip(rows, xy)]
     before = np.random.get_state()
     np.random.seed(0)  # the library draws from NumPy's random numbers
-    adjust_text(texts, target_x=xy[:,0], target_y=xy[:,1], objects=taken, avoid_self=False, ax=ax,
-        iter_lim=400, time_lim=60, expand=(1.12, 1.25), force_static=(.4, .6), force_text=(.3, .6),
-        force_explode=(.3, .5), force_pull=(.02, .02), min_arrow_len=14, arrowprops=dict(arrowstyle='-',
-            lw=.5, alpha=.6))
+    adjust_text(texts, xy[:,0], xy[:,1], target_x=xy[:,0], target_y=xy[:,1], ax=ax, iter_lim=400,
+        avoid_self=False, expand=(1.12, 1.25), force_text=(.3, .6),
+        force_explode=(.3, .5), force_pull=(.02, .02),
+        min_arrow_len=14, arrowprops=dict(arrowstyle='-', lw=.5, alpha=.6))
     np.random.set_state(before)
 
 # %% ../nbs/03_results.ipynb #739956aa

@@ -367,11 +367,12 @@ def run(
     Leaves results/ made anew: tables, figures, and the executed notebooks in results/notebooks/.
 
     examples:
-      hdr run                           everything, as published
-      hdr run -p epochs=5 -p seed=3     with other parameters; a wrong name lists the right ones
-      hdr run --only 02_train -p recipe=mission
-      hdr run --out ~/try -p epochs=1   leave results/ alone
-      hdr run --resume                  after Ctrl-C, a failure or a power cut
+
+        hdr run                           everything, as published
+        hdr run -p epochs=5 -p seed=3     with other parameters; a wrong name lists the right ones
+        hdr run --only 02_train -p recipe=mission
+        hdr run --out ~/try -p epochs=1   leave results/ alone
+        hdr run --resume                  after Ctrl-C, a failure or a power cut
     """
     from hdr.data import repository, results_dir
     if resume and (words or names):
@@ -392,21 +393,11 @@ def run(
     if in_place: store_outputs(list(job['values']), nbs, folder)
     say(f'done: {folder.parent}')
 
-# %% ../nbs/41_run.ipynb #70e0c5a4
-def extra(
-    library:str,  # as it is imported
-    name:str,  # of the extra in settings.ini that brings it
-):  # the module
-    "Import what not everybody needs; where it is missing, the error says what brings it"
-    from importlib import import_module
-    try: return import_module(library)
-    except ImportError as e: words = f"{library} is missing; pip install -e '.[{name}]' brings it"
-    raise ImportError(words)
-
 # %% ../nbs/41_run.ipynb #75a5596e
 def test_notebook(
     path:Path,  # a notebook
     root:Path,  # the repository
+    **places:str,  # HDR_DATA, HDR_CACHE
 ) -> bool:  # passed
     "Run a notebook as nbdev_test does, in a process of its own; what it said is shown if it failed"
     import subprocess
@@ -414,7 +405,8 @@ def test_notebook(
     print(f'  ...     {path.stem}', flush=True)
     program = Path(sys.executable).with_name('nbdev_test')
     done = subprocess.run([program, '--path', path, '--n_workers', '0'], cwd=root, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        env={**os.environ, **places}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
     passed = done.returncode == 0 and 'Success.' in done.stdout
     seconds = clock(time.perf_counter()-start)
     print(f'  {"passed" if passed else "FAILED"}  {path.stem}, {seconds}', flush=True)
@@ -436,17 +428,20 @@ class Count:
 def test() -> int:  # exit status: 0 only if all passed
     "The program `hdr-test`: every notebook, then tests/; the last line is the count"
     from concurrent.futures import ThreadPoolExecutor
-    from hdr.data import cores, locate, repository
+    from functools import partial
+    from tempfile import TemporaryDirectory
+    from hdr.data import cores, extra, locate, repository
     try:
         if not (root := repository()): raise UsageError('run this inside a clone of the repository')
         pytest = [extra(library, 'dev') for library in ('nbdev', 'pytest')][-1]
     except (UsageError, ImportError) as e:
         print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
-    locate()  # once, before many need it
-    with ThreadPoolExecutor(min(3, cores())) as pool:
-        paths = sorted((root/'nbs').glob('*.ipynb'))
-        notebooks = list(pool.map(lambda p: test_notebook(p, root), paths))
+    data = str(locate()[0])  # once, before many need it
+    paths = sorted((root/'nbs').glob('*.ipynb'))
+    with TemporaryDirectory() as cache, ThreadPoolExecutor(min(3, cores())) as pool:
+        one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
+        notebooks = list(pool.map(one, paths))
     count = Count()
     words = ['-v', '--no-header', '-p', 'no:cacheprovider', str(root/'tests')]
     status = pytest.main(words, plugins=[count])

@@ -7,11 +7,9 @@ __all__ = ['edit_distance', 'score']
 
 # %% ../nbs/28_scans.ipynb #aec4366f
 import os, shutil, subprocess, time
-import numpy as np
-from PIL import Image
 from typing import Any, Callable
-from .image import read_image
-from .read import png_bytes, read_page
+from .image import png_bytes, read_image
+from .read import read_page
 
 # %% ../nbs/28_scans.ipynb #72d945e1
 def edit_distance(
@@ -58,7 +56,7 @@ def tesseract(
     With one thread, since several wait for each other most of the time."""
     grey = read_image(picture)
     how = ['--psm', '6' if grey.shape[0] > 300 else '7', '-c', 'tessedit_char_whitelist=0123456789']
-    png, alone = png_bytes(Image.fromarray(grey)), {**os.environ, 'OMP_THREAD_LIMIT': '1'}
+    png, alone = png_bytes(grey), {**os.environ, 'OMP_THREAD_LIMIT': '1'}
     done = subprocess.run(['tesseract', 'stdin', 'stdout', *how], input=png, capture_output=True,
         check=True, env=alone)
     return done.stdout.decode().strip()

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from .data import extra
 from .frames import Layout
 from .ink import binarise, page_ink
 from .layout import connected_components, normalise_size
@@ -232,8 +233,7 @@ def xlsx_bytes(
     tables:list[Table],  # a sheet each
 ) -> bytes:
     "Numbers as numbers; unsure cells coloured, and their pictures on a sheet of their own"
-    try: import openpyxl
-    except ImportError: raise ImportError("spreadsheets need openpyxl: pip install 'hdr[xlsx]'") from None
+    openpyxl = extra('openpyxl', 'xlsx')
     book, out, doubtful = openpyxl.Workbook(), io.BytesIO(), []
     if tables: book.remove(book.active)
     for n,t in enumerate(tables, 1):
@@ -257,16 +257,14 @@ def fill_cell(sheet, c:Cell) -> str:  # its name
 def add_pictures(sheet, cells:list[tuple[Table, Cell, str]]):
     "A row for each unsure cell: where it is, what was read, why it is unsure, its picture"
     from openpyxl.drawing.image import Image as Picture
-    from PIL import Image
+    from hdr.image import png_bytes
     for k,head in enumerate(('cell', 'read as', 'why', 'picture'), 1): sheet.cell(1, k, head)
     sheet.column_dimensions['C'].width = 32
     for row,(t,c,name) in enumerate(cells, 2):
         for k,v in enumerate((name, c.text, c.reason), 1): sheet.cell(row, k, v)
         x0, y0, x1, y1 = c.box
         if t.image is None or not (part := t.image[max(0,y0):y1,max(0,x0):x1]).size: continue
-        data = io.BytesIO()
-        Image.fromarray(part).save(data, 'PNG')
-        picture = Picture(data)
+        picture = Picture(io.BytesIO(png_bytes(part)))
         picture.height, picture.width = 40, max(8, int(40*part.shape[1]/part.shape[0]))
         sheet.row_dimensions[row].height = 32
         sheet.add_image(picture, f'D{row}')

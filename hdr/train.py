@@ -23,9 +23,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 from typing import Any, Callable
 from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
-    peak_memory, read_table, results_dir, versions, write_atomic)
-from .model import (among_digits, as_rows, build, classic_cost, classics, cost, ensemble_probabilities,
-    grey_scale, one_by_one, score, scores, seeded)
+    read_table, results_dir, versions, write_atomic)
+from .model import (among_digits, as_rows, build, classic_cost, classics, cost, full_ink,
+    load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores, seeded)
 from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
@@ -66,9 +66,10 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     tiny=replace(_ours, model='tiny', epochs=16, learning_rate=1e-2,
         augmentation=dict(shift=1, rotation=8, zoom=.08), clean=2),
     small=_ours,
-    base=replace(_ours, model='base', epochs=18),
+    mini=replace(_ours, model='mini', epochs=30, batch=256, learning_rate=1e-2, clean=2),
+    base=replace(_ours, model='base', epochs=30, batch=256, clean=2),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', learning_rate=4e-3,
+    large=replace(_ours, model='large', epochs=48, batch=256, learning_rate=4e-3, clean=2,
         augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
     swift=replace(_ours, epochs=9, augmentation=_affine),
 )
@@ -79,7 +80,7 @@ class Augment(keras.layers.Layer):
     def __init__(self,
         **knobs,  # arguments of `hdr.augment.augment`: shift, rotation, zoom, shear, elastic
     ):
-        super().__init__()
+        super().__init__(dtype='float32')
         self.knobs, self.seed = knobs, keras.random.SeedGenerator()
     def compute_output_shape(self, input_shape): return input_shape
     def call(self, x, training=False):
@@ -101,6 +102,8 @@ def make_optimizer(
     return keras.optimizers.get(dict(class_name=recipe.optimizer, config=config))
 
 # %% ../nbs/02_train.ipynb #e9d12005
+model_losses:dict[str, Callable] = {}  # model with two answers -> makes its loss and a metric 'accuracy'
+
 def compile_recipe(
     recipe:Recipe,  # what to train
     steps:int=1,  # steps an epoch
@@ -109,40 +112,11 @@ def compile_recipe(
     "Build what the recipe trains"
     net = build(recipe.model)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=['accuracy'])
+    usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
+    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return net, model
-
-# %% ../nbs/02_train.ipynb #76f9e1dc
-def training_state(
-    model:keras.Model,  # compiled
-) -> list:  # Keras variables: weights, random states, optimiser
-    "Every variable that training changes"
-    return [*model.variables, *model.optimizer.variables]
-
-def save_checkpoint(
-    path:Path,  # file to write, .npz
-    model:keras.Model,  # compiled
-    history:pd.DataFrame,  # a row an epoch
-):
-    "All that the next epoch depends on, in one file that is there whole or not at all"
-    arrays:dict[str, Any] = {f'v{i}': np.asarray(v) for i,v in enumerate(training_state(model))}
-    arrays['history'] = np.array(json.dumps(history.to_dict('list')))
-    def write(p):
-        with open(p, 'wb') as f: np.savez(f, **arrays)
-    write_atomic(path, write)
-
-# %% ../nbs/02_train.ipynb #403ab6ef
-def load_checkpoint(
-    path:Path,  # file by `save_checkpoint`
-    model:keras.Model,  # compiled; its variables are overwritten
-) -> pd.DataFrame:  # the history so far, a row an epoch; empty where there is no file
-    "Put a model back to where `save_checkpoint` left it"
-    if not path.exists(): return pd.DataFrame()
-    with np.load(path) as saved:
-        for i,v in enumerate(training_state(model)): v.assign(saved[f'v{i}'])
-        return pd.DataFrame(json.loads(str(saved['history'])))
 
 # %% ../nbs/02_train.ipynb #27d8d228
 def check_room(
@@ -159,10 +133,7 @@ reported = dict(  # columns of a history that the line of an epoch shows, where 
     train_accuracy='training', validation_accuracy='validation', validation_exact='exact',
     validation_loss='loss')
 
-def epoch_line(
-    history:pd.DataFrame,  # a row an epoch so far
-    epochs:int,  # epochs of the run
-) -> str:  # one line
+def epoch_line(history:pd.DataFrame, epochs:int) -> str:  # of the run
     "What the last epoch brought, and how long the others will take"
     last, done = history.iloc[-1], len(history)
     left = history.seconds.mean()*(epochs - done)
@@ -186,16 +157,12 @@ def plateau(
     model.optimizer.learning_rate = rate  # the past has lowered it already
     return callback
 
-def keras_logs(
-    row,  # mapping with `validation_accuracy`, ...
-) -> dict:  # the same under Keras' names of today: `val_accuracy`, ...
+def keras_logs(row):  # with `validation_accuracy`, ... -> dict with `val_accuracy`, ...
     "A row of history as Keras' callbacks expect it"
     return {k.replace('validation_', 'val_').replace('train_', ''): v for k,v in row.items()}
 
 # %% ../nbs/02_train.ipynb #22f713ba
-def without_augmentation(
-    model:keras.Model,  # by `compile_recipe`
-):
+def without_augmentation(model:keras.Model):  # by `compile_recipe`
     "From here on, images as they are"
     if not model.layers[0].knobs: return
     model.layers[0].knobs = {}
@@ -290,7 +257,8 @@ def run_name(
     return f'{recipe}-s{seed}' + ''.join(f'-{mark}{value}' for mark,value in marks.items() if value)
 
 # %% ../nbs/02_train.ipynb #285c7a1e
-# recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit'
+# recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit';
+# y may be ready-made targets (m,k)
 mixtures:dict[str, Callable] = {}
 
 def prepare(
@@ -299,8 +267,10 @@ def prepare(
 ) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot
     "What `fit` takes"
     sets = mixture(*data['train']) if mixture else data['train'], data['validation']
-    classes = max(10, sets[0][1].max() + 1)
-    return tuple(a for x,y in sets for a in (normalize(x), one_hot(y, classes)))
+    y = sets[0][1]
+    if y.ndim == 1: target = lambda k: one_hot(k, max(10, y.max() + 1))
+    else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
+    return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
 # %% ../nbs/02_train.ipynb #7c21e80f
 columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate '
@@ -357,16 +327,12 @@ def trail(
         started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
 
 # %% ../nbs/02_train.ipynb #774e5fe0
-def fingerprint(
-    recipe:Recipe,  # what is trained
-) -> str:  # 8 hexadecimal digits
+def fingerprint(recipe:Recipe) -> str:  # 8 hexadecimal digits
     "Another recipe under the same name must not go on from an old checkpoint"
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
 
-def trained_path(
-    run:str,  # such as 'swift-s1'
-) -> Path:  # file in the cache; there only if the run was made on this machine
-    "Where the trained network of a run is kept"
+def trained_path(run:str) -> Path:  # there only if the run was made on this machine
+    "Where in the cache the trained network of a run, such as 'swift-s1', is kept"
     return cache_dir()/'models'/f'{run}.keras'
 
 def checkpoint_path(
@@ -422,16 +388,16 @@ def train_network(
     """Train by recipe from the last checkpoint on, keep the network in the cache, record the run;
     accuracies are those of MNIST's own images among ten digits"""
     recipe, mixture, out = recipes[name], mixtures.get(name), results_dir(out)
-    run, epochs = split.name(name, seed, epochs), epochs or recipe.epochs
+    run = split.name(name, seed, epochs)
     about, data = trail(seed, split.seed), split.parts(recipe.validation)
-    checkpoint = checkpoint_path(run, recipe)
     check_room(out, 1)
+    checkpoint, shown = checkpoint_path(run, recipe), prepare(data, mixture)
     with peak_memory() as memory:
-        net, history = fit(recipe, prepare(data, mixture), seed, epochs, checkpoint, deterministic)
+        net, history = fit(recipe, shown, seed, epochs, checkpoint, deterministic)
     write_atomic(trained_path(run), net.save)
     notes = [] if deterministic else ['not deterministic']
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
-    row = dict(run=run, recipe=name, model=recipe.model, epochs=epochs, batch=recipe.batch,
+    row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch,
         optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
         memory_mb=memory.get('mb', np.nan), note=', '.join(notes), **about, **cost(net))
@@ -461,34 +427,25 @@ def train_classic(
 
 # %% ../nbs/02_train.ipynb #311745fd
 ensembles:dict[str, list[str]] = dict(ensemble=[f'{n}-s{s}'  # name -> runs that are asked
-    for n,seeds in dict(large=2, base=5, sketch=1, small=5).items() for s in range(1, seeds+1)])
-
-def load_member(
-    run:str,  # a recorded run
-    x:np.ndarray,  # (n,28,28) uint8, the first test images
-    out:Path,  # the results folder
-) -> keras.Model:
-    "The trained network of a recorded run; another one than the recorded is a `ValueError`"
-    net = load_trained(run)
-    with np.load(out/f'predictions_{run}.npz') as f: recorded = f['probabilities'][:len(x)]
-    if np.abs(ensemble_probabilities([net], x) - recorded).max() > .01: raise ValueError(
-        f'{run}: the trained network here is not the one in {out}; `hdr train` makes it again')
-    return net
+    for n,seeds in dict(large=10, base=5, sketch=1, small=5).items() for s in range(1, seeds+1)])
 
 def record_ensemble(
     name:str,  # a key of `ensembles`
     out:Path|str='',  # the results folder, where its members are recorded
 ) -> dict:  # the row of runs.csv
-    "Measure the networks of recorded runs together, and record that; costs are those of all"
-    out, about, data, members = results_dir(out), trail(seed=0), parts(), ensembles[name]
-    nets = [load_member(m, data['test'][0][:200], out) for m in members]
+    "The mean of what recorded runs said of the test images, recorded too; costs are those of all"
+    out, about, members = results_dir(out), trail(seed=0), ensembles[name]
+    said = []
+    for run in members:
+        with np.load(out/f'predictions_{run}.npz') as f: said.append(f['probabilities'])
     runs = read_table(out/'runs.csv').set_index('run').loc[members]
     added_up = 'parameters', 'macs', 'bytes', 'ms_per_image', 'train_seconds'
     costs = {c: runs[c].sum().item() for c in added_up}
     row = dict(about, run=run_name(name, 0), recipe=name, model=name, epochs=0, batch=0,
         train_images=int(runs.train_images.iloc[0]), hardware=runs.hardware.iloc[0], **costs,
         note=f'mean of the probabilities of {", ".join(members)}')
-    return record(row, lambda x: ensemble_probabilities(nets, x), data, None, out)
+    test = dict(test=parts()['test'])
+    return record(row, lambda x: np.mean(said, 0, dtype=np.float64), test, None, out)
 
 # %% ../nbs/02_train.ipynb #9b1139c3
 def train(
@@ -528,9 +485,10 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         "Rows as the network wants them"
         if X.shape[1] != 784: raise ValueError(
             f'wanted are 28x28 pixels, that is 784 features, not {X.shape[1]}')
-        scale, known = grey_scale(X), getattr(self, 'scale_', 0)
+        scale = full_ink(X, known := getattr(self, 'scale_', 0))
         if scale and known and scale != known: raise ValueError(
             f'grey levels up to {X.max():.4g}, but `fit` was shown 0..{known}')
+        self.scale_ = known or scale
         return (X/(scale or 1)).clip(0, 1).reshape(-1,28,28,1).astype(np.float32)
 
     def fit(self,
@@ -545,7 +503,6 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
             f'{len(self.classes_)} classes; a network for digits has ten')
         self.scale_ = 0  # of an earlier fit
         images, seed = self.pictures(X), check_random_state(self.random_state).randint(2**31)
-        self.scale_ = 1 if X.max() <= 1.001 else 255
         net, _ = fit(recipes[self.model], (images, one_hot(codes)), seed, self.epochs, quiet=True)
         self.network_ = one_by_one(net)
         return self
@@ -580,7 +537,7 @@ studies:dict[str, tuple[list[str], int]] = dict(  # name -> recipes, and seeds o
     default=(['knn', 'svm', 'swift'], 1),
     mission=(['starting_as_run', 'starting'], 1),
     classics=(list(classics), 1),
-    seeds=(['quick', 'swift', 'nano', 'tiny', 'small', 'base', 'sketch', 'large', *ensembles], 5),
+    seeds=(['quick', 'swift', 'nano', 'tiny', 'mini', 'small', 'base', 'sketch', *ensembles], 5),
     optimizers=(list(optimizers), 3),
 )
 

@@ -1,19 +1,21 @@
 "Reading scans: bad input, the command line, and formats seen by others"
-import errno, io, json, os, resource, shutil, signal, subprocess, sys, time, warnings
+import errno, io, json, os, re, resource, shutil, signal, subprocess, sys, time, warnings
 from pathlib import Path
 import cv2, jsonschema, matplotlib, numpy as np, pikepdf, pypdfium2, pytest
 from htrvx.schemas import Validator
+from hypothesis import given, settings, strategies as st
 from lxml import etree
 from PIL import Image, ImageDraw, ImageFont
 from conftest import hdr, python
 from hdr.data import load_mnist
-from hdr.documents import formats, json_schema, to_alto, to_hocr, to_json, to_page_xml
+from hdr.documents import formats, join_documents, to_alto, to_hocr, to_json, to_page_xml
 from hdr.documents import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
 from hdr.image import ImageError, pages
-from hdr.page import Digit, Line, Page, bounding_box
-from hdr.read import convert, read
+from hdr.page import Digit, json_schema, Line, Page, bounding_box
+from hdr.read import annotated_path, convert, LostPages, output_paths, page_path, read, read_page, read_pages
 from hdr.samples import sample_string
-from hdr.scans import tesseract, tesseract_version
+from hdr.scans import score, tesseract, tesseract_version
+from hdr.strings import crop_strip, strip_probabilities
 with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # it compares strings by `is`
     from hocr_spec import HocrValidator
@@ -214,3 +216,183 @@ def test_tesseract_is_asked_where_it_is(tmp_path, monkeypatch):
     for shape,mode in ((800,600), '6'), ((60,300), '7'): assert tesseract(np.full(shape, 255, np.uint8)) == f'1 2 stdin stdout --psm {mode} -c tessedit_char_whitelist=0123456789'
     monkeypatch.setenv('PATH', '/nowhere')
     assert tesseract_version() == ''
+
+# Faults of each kind, with a case of its own
+
+names = st.text(st.characters(codec='utf-8') | st.characters(categories=['Cs', 'Cc']), max_size=12) | st.binary(max_size=9).map(os.fsdecode)
+
+@given(names)
+@settings(max_examples=int(os.environ.get('HDR_FUZZ', 60)), deadline=None)
+def test_every_name_of_a_file_is_valid_in_every_format_and_comes_back(name):
+    "Control characters, bytes that are no UTF-8, quotes, signs of XML"
+    two = [Page(name, 1, 9, 9, 0, random_page(np.random.default_rng(1)).lines), Page(name, 2, 9, 9, 0, [])]
+    for form,back in dict(csv=from_csv, json=from_json, hocr=from_hocr, alto=from_alto).items():
+        data = formats[form][1](two)
+        assert back(data) == two, form
+        if form in ('hocr', 'alto'): etree.fromstring(data)
+        data.decode('utf-8')
+    assert from_page_xml(to_page_xml(two[:1])) == two[:1]
+    etree.fromstring(to_page_xml(two[:1]))
+
+def test_a_browser_reads_hocr_without_a_name_or_lines():
+    "It takes <title/> for an element that is never closed; its own HTML parser sees what we wrote"
+    for page in some_pages[0], Page('', 1, 9, 9, 0, []):
+        text = to_hocr([page, page]).decode()
+        assert not re.search(r'<(?!meta)[a-z]+[^<>]*/>', text)
+        assert len(etree.HTML(text.encode()).xpath('//body/div')) == 2
+
+def test_older_json_opens():
+    old = [{'file': 'a', 'page': 1, 'width': 9, 'height': 9, 'rotation': 0, 'lines': [{'text': '7', 'confidence': .9,
+        'box': [0,0,4,4], 'digits': [{'digit': 7, 'confidence': .9, 'box': [0,0,4,4], 'rejected': False, 'top': [[7,.9]]}]}]}]
+    page, = from_json(json.dumps(old))
+    assert page.lines[0].digits[0].id == 'p1.l1.d1' and from_json(to_json([page])) == [page]
+    jsonschema.validate(json.loads(to_json([page])), json_schema)
+    old[0]['added later'] = old[0]['lines'][0]['added later'] = 1
+    assert from_json(json.dumps(old)) == [page]
+
+def test_what_is_listed_twice_and_several_files_in_one():
+    page, other = some_pages[1], Page('other.png', 1, 9, 9, 0, some_pages[2].lines)
+    twice = [page, page, some_pages[0], some_pages[0], other]
+    for form,back in dict(csv=from_csv, json=from_json, hocr=from_hocr, alto=from_alto).items():
+        assert back(formats[form][1](twice)) == twice, form
+        assert back(join_documents(form, [formats[form][1](twice[:2]), formats[form][1](twice[2:])])) == twice, form
+    assert join_documents('text', [b'1\n', b'2\n']) == b'1\n\x0c2\n'
+    with pytest.raises(ValueError, match='several files'): join_documents('page', [b'', b''])
+
+@pytest.mark.parametrize('turn', range(1, 9))
+def test_the_way_back_to_the_file_with_exif(digits, turn):
+    "Of a camera that was held in any of eight ways: ink is where the way back leads"
+    grey, _ = sample_string(*digits, np.random.default_rng(3), digits=(4,4), scale=3, paper='plain')
+    stored = {1: grey, 2: grey[:,::-1], 3: grey[::-1,::-1], 4: grey[::-1], 5: grey.T, 6: np.rot90(grey), 7: grey[::-1,::-1].T, 8: np.rot90(grey, -1)}[turn]
+    picture, exif, out = Image.fromarray(np.ascontiguousarray(stored)), Image.Exif(), io.BytesIO()
+    exif[0x112] = turn
+    picture.save(out, 'PNG', exif=exif)
+    page = read(out.getvalue())
+    assert page.text == read(grey).text and page.lines
+    dark = stored < np.percentile(stored, 15)
+    for d in page.lines[0].digits:
+        (a, b), (c, e) = page.place_in_file(*d.box[:2]), page.place_in_file(*d.box[2:])
+        x0, x1, y0, y1 = (int(round(v)) for v in (*sorted((a, c)), *sorted((b, e))))
+        assert dark[y0:y1,x0:x1].mean() > .15 and (x1-x0)*(y1-y0) >= .9*(d.box[2]-d.box[0])*(d.box[3]-d.box[1])
+
+def paper(size, dpi=None):
+    "A page of a PDF, or of a picture with so many pixels an inch"
+    out = io.BytesIO()
+    if dpi:
+        Image.new('L', size, 250).save(out, 'PNG', dpi=(dpi, dpi))
+        return out.getvalue()
+    pdf = pikepdf.new()
+    pdf.add_blank_page(page_size=size)
+    pdf.save(out)
+    return out.getvalue()
+
+@pytest.mark.parametrize('source, points', [(paper((842, 1191)), (842, 1191)), (paper((2384, 3370)), (2384, 3370)),
+    (paper((2480, 1754), 300), (595.2, 421)), (paper((1200, 600), 600), (144, 72)), (paper((4, 9), 72), (4, 9)), (paper((1, 6), 250), None)])
+def test_a_pdf_is_as_large_as_its_source(source, points):
+    "A3, A0, 300 and 600 dots per inch, and tiny ones"
+    page = read(source)
+    with pypdfium2.PdfDocument(formats['pdf'][1]([page])) as pdf: size = pdf[0].get_size()
+    assert min(size) >= 2.99 and (points is None or np.abs(np.subtract(size, points)).max() < .6)
+
+def damaged_tiff(folder, picture):
+    "Three pages, the second of which has a compression that does not exist"
+    pages_ = [picture]*3
+    picture.save(folder/'three.tif', save_all=True, append_images=pages_[1:], compression='tiff_lzw')
+    data = bytearray((folder/'three.tif').read_bytes())
+    at = int.from_bytes(data[4:8], 'little')
+    n = int.from_bytes(data[at:at+2], 'little')
+    at = int.from_bytes(data[at+2+12*n:at+6+12*n], 'little')
+    for k in range(int.from_bytes(data[at:at+2], 'little')):
+        entry = at+2+12*k
+        if int.from_bytes(data[entry:entry+2], 'little') == 259: data[entry+8:entry+10] = (9999).to_bytes(2, 'little')
+    (folder/'three.tif').write_bytes(data)
+    return folder/'three.tif'
+
+def test_a_damaged_page_costs_no_other(scan, tmp_path):
+    path = damaged_tiff(tmp_path, Image.open(scan[0]))
+    with pytest.warns(UserWarning, match='page 2'): found = read(path)
+    assert [p.page for p in found] == [1, 3] and found[0].text == found[1].text
+    for form in 'json', 'page', 'pdf':
+        with pytest.raises(LostPages, match='page 2.*2 other pages'): convert(path, tmp_path/f'a{formats[form][0]}', form)
+    assert len(from_json((tmp_path/'a.json').read_bytes())) == len(from_pdf((tmp_path/'a.pdf').read_bytes())) == 2
+    assert (tmp_path/'a.3.page.xml').exists() and not (tmp_path/'a.2.page.xml').exists()
+    done = hdr('read', path, scan[0], '--format', 'json')
+    assert done.returncode == 1 and len(json.loads(done.stdout)) == 3 and 'page 2' in done.stderr
+
+@given(st.lists(st.sampled_from(['doc.tif', 'doc.2.png', 'DOC.2.jpg', 'doc-2.png', 'doc.2-2.png', 'Doc.pdf', 'doc-1.annotated.png', 'x.1.png', 'x.png', 'doc.3.3.png']), unique=True))
+@settings(max_examples=100, deadline=None)
+def test_no_two_outputs_are_alike(files):
+    "Of four pages each, in any format, with pictures; for a disk that takes A for a; nor one that is read"
+    files = [Path('/scans')/f for f in files]
+    for suffix,_ in formats.values():
+        places = output_paths(files, Path('/scans'), suffix)
+        written = [page_path(p, suffix, k) if suffix == '.page.xml' else p for p in places for k in (range(1, 5) if suffix == '.page.xml' else [1])]
+        written += [annotated_path(p, suffix, k) for p in places for k in range(1, 5)]
+        keys = [str(p).casefold() for p in [*written, *files]]
+        assert len(set(keys)) == len(keys), suffix
+
+def test_four_thousand_equal_names_take_no_time():
+    start = time.process_time()
+    places = output_paths([Path(f'/a/{i}/scan.png') for i in range(4000)], Path('/out'), '.json')
+    assert len(set(places)) == 4000 and time.process_time()-start < 2
+
+def test_the_input_is_never_the_target(scan):
+    before = scan[0].read_bytes()
+    scan[0].with_name('link.png').symlink_to(scan[0])
+    for target in scan[0], scan[0].with_name('link.png'):
+        with pytest.raises(ImageError, match='to be read'): convert(scan[0], target)
+    assert scan[0].read_bytes() == before
+
+def test_a_folder_read_twice_has_no_new_scans(scan, tmp_path):
+    for form in 'pdf', 'text', 'pdf':
+        assert hdr('read', tmp_path, '--out', tmp_path, '--annotate', '--format', form).returncode == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['scan-1.annotated.png', 'scan.pdf', 'scan.png', 'scan.txt']
+
+def test_tables_of_several_pages_stay_apart(tmp_path):
+    def row(n):
+        page = np.full((120, 400), 240, np.uint8)
+        for y in (20, 100): cv2.line(page, (20, y), (380, y), 40, 2)
+        for k in range(n+1): cv2.line(page, (20+k*360//n, 20), (20+k*360//n, 100), 40, 2)
+        return Image.fromarray(page)
+    row(2).save(tmp_path/'t.tif', save_all=True, append_images=[row(3), Image.new('L', (90,90), 255)])
+    with pytest.raises(LostPages, match='page 3.*2 other pages') as e: convert(tmp_path/'t.tif', None, grid=True)
+    assert e.value.content.split() == [b',', b',,']
+
+def test_doubt_about_lone_digits_is_shown(digits):
+    "Of pictures of one or two digits on squared paper no right reading is left out"
+    for i in range(40):
+        grey, text = sample_string(*digits, np.random.default_rng(i), digits=(1,2), scale=2, paper='squared')
+        page = read(grey)
+        assert all(d.top[0] == [d.digit, d.confidence] for l in page.lines for d in l.digits)
+        assert page.text, text
+
+def test_a_strip_does_not_hang_on_its_neighbours():
+    rng = np.random.default_rng(0)
+    strips = [crop_strip(rng.random((32, w)).astype(np.float32), [0, 0, w, 32]) for w in (40, 90, 300, 60, 700, 95)]
+    alone = [strip_probabilities([s])[0] for s in strips]
+    for p,q in zip(alone, strip_probabilities(strips*9)): assert np.abs(p-q).max() < 1e-4
+
+def test_characters_too_many_count(): assert score([(None, '1')], lambda picture: '11111')['error'] == 4
+
+def test_every_kind_of_source_is_read_alike(scan):
+    with Image.open(scan[0]) as image: kinds = [scan[0], str(scan[0]), scan[0].read_bytes(), image.copy(), np.asarray(image)]
+    for f in read, read_page, lambda s: list(read_pages(s))[0]: assert len({f(k).text for k in kinds}) == 1
+    assert len({score([(k, '1')])['error'] for k in kinds}) == 1
+
+@pytest.mark.parametrize('form', ['json', 'pdf'])
+def test_memory_does_not_grow_with_pages(tmp_path, form):
+    "Pages of 6 million pixels, looked at but not read; all at once they would take 480 MB. HDR_PAGES=500 for more"
+    n = int(os.environ.get('HDR_PAGES', 80))
+    grain = np.random.default_rng(0).normal(235, 6, (1100,850)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(grain).resize((2480, 3508)).save(tmp_path/'one.jpg', quality=60)
+    pdf, out = pikepdf.new(), io.BytesIO()
+    Image.open(tmp_path/'one.jpg').save(out, 'PDF', resolution=300)
+    with pikepdf.open(out) as one:
+        for _ in range(n): pdf.pages.extend(one.pages)
+    pdf.save(tmp_path/'many.pdf')
+    code = f"""import resource, sys; from pathlib import Path; import hdr.read as r
+r.lines_of_page = lambda *a: []; r.page_orientation = lambda *a: (0, 0.); r.page_ink = lambda a: a; r.normalise_size = lambda a: (a, 1.)
+print(r.convert(Path({str(tmp_path/'many.pdf')!r}), Path({str(tmp_path/'out')!r}), {form!r}), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 400_000*(1024 if sys.platform == 'darwin' else 1)

@@ -19,7 +19,7 @@ setup(
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '',
     long_description_content_type='text/markdown',
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path']+'.*']),
-    package_data={cfg['lib_path']: ['weights/*', 'web/*', 'py.typed']},
+    package_data={cfg['lib_path']: ['weights/*', 'web/*', 'fonts.csv', 'py.typed']},
     python_requires='>='+cfg['min_python'],
     install_requires=shlex.split(cfg['requirements']),
     extras_require=extras,

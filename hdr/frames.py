@@ -8,254 +8,13 @@ __all__ = []
 # %% ../nbs/24_frames.ipynb #317beb1f
 import cv2
 import numpy as np
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
+from .nets import (add_faint_lines, coverage, Curves, group_rules, Net, net_of, open_net,
+    outermost)
 from .ruling import Rule, contrast_to_ink, find_all_along, is_drawn, paper_contrast
-
-# %% ../nbs/24_frames.ipynb #0aca6510
-class Curves:
-    """c + (a + b k) u + (e + f k) u², where c is the middle of a rule, k its place among the others, u
-    along it: -1..1"""
-    def __init__(self,
-        rules:list[Rule],  # of one direction
-        size:float,  # of writing, pixels
-    ):
-        self.p, self.m, self.s, self.c0, self.cr = np.zeros(4), 0., 1., 0., 1.
-        long = [r for r in rules if len(r.at) >= 2 and r.length > 3*size]
-        if long: self.fit(long)
-
-    def fit(self, long):
-        "Least squares, three times, without what is far off"
-        low, high = min(r.start for r in long), max(r.end for r in long)
-        middles = np.array([r.middle for r in long])
-        self.m, self.s, self.c0, self.cr = (low+high)/2, max(1., (high-low)/2), middles.mean(), max(1.,
-            np.ptp(middles)/2)
-        rows, aim, weight = [], [], []
-        for i,r in enumerate(long):
-            u, k, own = (r.at-self.m)/self.s, (r.middle-self.c0)/self.cr, np.zeros((len(r.at), len(long)))
-            own[:,i] = 1
-            rows.append(np.column_stack([own, u, k*u, u*u,
-                k*u*u])); aim.append(r.mid); weight.append(np.full(len(u), r.length/len(u)))
-        A, y, w = np.vstack(rows), np.concatenate(aim), np.concatenate(weight)
-        least, keep = np.diag([1e-6]*len(long)+[1e-3, .2*w.mean(), .05*w.mean(),
-            .5*w.mean()]), np.ones(len(y), bool)
-        for _ in range(3):
-            B = A[keep]*w[keep,None]
-            found = np.linalg.solve(B.T@A[keep]+least, B.T@y[keep])
-            off = np.abs(A@found-y)
-            keep = off < max(1.5, 2.5*np.median(off))
-        self.p = found[-4:]
-
-    def shift(self, c, at):
-        "How far a curve is from its middle"
-        (a, b, e, f), u, k = self.p, (np.asarray(at, float)-self.m)/self.s, np.clip((c-self.c0)/self.cr,
-        -1.5, 1.5)
-        return (a+b*k)*u+(e+f*k)*u*u
-    def curve(self, c, at): "Where the rule with middle c is"; return c+self.shift(c, at)
-    def level(self, at, mid): "The middle of a rule that goes through (at, mid)"; return mid-self.shift(mid,
-            at)
-
-@dataclass
-class Net:
-    "Rows and columns, and which walls between them are there"
-    ys:np.ndarray  # (rows+1,) rules along
-    xs:np.ndarray  # (columns+1,) rules across
-    rows:Curves
-    columns:Curves
-    right:Any=None  # (rows,columns-1) bool: a wall to the right of a cell
-    below:Any=None  # (rows-1,columns) bool
-    virtual:str=''  # outer lines that are not ruled: of 'lrtb'
-    sides:list=field(default_factory=lambda: [1.]*4)  # share of the outer walls that is ruled
-    @property
-    def shape(self) -> tuple[int,int]: "Rows and columns"; return len(self.ys)-1, len(self.xs)-1
-    def corners(self) -> np.ndarray:
-        "(rows+1,columns+1,2) where rules cross"
-        X, Y = np.meshgrid(np.asarray(self.xs, float), np.asarray(self.ys, float))
-        x, y = X, Y
-        for _ in range(3): x, y = self.columns.curve(X, y), self.rows.curve(Y, x)
-        return np.stack([x, y], -1)
-    @cached_property
-    def box(self) -> list[float]: "x0, y0, x1, y1"; c = self.corners().reshape(-1, 2); return [*c.min(0),
-            *c.max(0)]
-
-def open_net(ys, xs, rows, columns, virtual='') -> Net:
-    "A net with all its walls"
-    R, C = len(ys)-1, len(xs)-1
-    return Net(np.asarray(ys, float), np.asarray(xs, float), rows, columns, np.ones((R,C-1), bool),
-        np.ones((R-1,C), bool), virtual)
-
-def touch(a:Rule, b:Rule, tol:float) -> bool:
-    "Does a rule along touch one across?"
-    y = np.interp(b.middle, a.at, a.mid)
-    x = np.interp(y, b.at, b.mid)
-    return bool(a.start-tol <= x <= a.end+tol and b.start-tol <= y <= b.end+tol)
-
-def group_rules(
-    along:list[Rule], across:list[Rule],
-    size:float,  # of writing, pixels
-) -> list[tuple[list[Rule], list[Rule]]]:
-    "Rules that hang together; those of a group of one direction touch none of the other"
-    n, tol, parent = len(along), max(4, .3*size), list(range(len(along)+len(across)))
-    def root(i):
-        while parent[i] != i: parent[i] = parent[parent[i]]; i = parent[i]
-        return i
-    if n and across:
-        A, B = (np.array([[r.start, r.end, r.mid.min(), r.mid.max()] for r in some])
-            for some in (along, across))
-        near = (B[None,:,3] > A[:,None,0]-tol) & (B[None,:,2] < A[:,None,1]+tol) & (A[:,None,3] > B[None,:,
-            0]-tol) & (A[:,None,2] < B[None,:,1]+tol)
-        for i,j in zip(*np.nonzero(near)):
-            if root(i) != root(n+j) and touch(along[i], across[j], tol): parent[root(i)] = root(n+j)
-    groups:dict = {}
-    for i in range(len(parent)): groups.setdefault(root(i), []).append(i)
-    return [([along[i] for i in g if i < n], [across[i-n] for i in g if i >= n]) for g in groups.values()]
-
-def coverage(
-    cover:np.ndarray,  # (h,w) uint8
-    pts:np.ndarray,  # (n,2) x, y
-    reach:tuple[int,int],  # pixels to the sides, up and down
-) -> float:
-    "Share of points that have a rule near them"
-    (h, w), (x, y) = cover.shape, pts.round().astype(int).T
-    hit = np.zeros(len(x), bool)
-    for dx in range(-reach[0], reach[0]+1):
-        for dy in range(-reach[1], reach[1]+1): hit |= cover[(y+dy).clip(0, h-1), (x+dx).clip(0, w-1)] > 0
-    return float(hit.mean())
-
-def is_backed(net:Net, cover, c:float, across:bool, size:float, least:float=.85) -> bool:
-    "Does a rule at c go all the way from one rule of the other direction to the next, anywhere?"
-    others, d = net.ys if across else net.xs, max(2, int(.1*size))
-    for p,q in zip(others, others[1:]):
-        t = p+(q-p)*np.linspace(.06, .94, 40)
-        pts = np.stack([net.columns.curve(c, t), t] if across else [t, net.rows.curve(c, t)], 1)
-        if q-p >= .8*size and coverage(cover, pts, (d,1) if across else (1,d)) > least: return True
-    return False
-
-def cluster(values, weights, tol:float) -> tuple[np.ndarray, np.ndarray]:
-    "Values that lie together as one: their mean, and the sum of their weights"
-    order = np.argsort(values)
-    v, w = np.asarray(values, float)[order], np.asarray(weights, float)[order]
-    parts = np.split(np.arange(len(v)), np.flatnonzero(np.diff(v) > tol)+1)
-    return np.array([np.average(v[g], weights=w[g]) for g in parts]), np.array([w[g].sum() for g in parts])
-
-def keep_apart(v, weight, least:float) -> np.ndarray:
-    "Of values that lie too near to each other, the weightier"
-    v, weight = list(v), list(weight)
-    while len(v) > 1 and min(np.diff(v)) < least:
-        i = int(np.argmin(np.diff(v)))
-        k = i if weight[i] < weight[i+1] else i+1
-        del v[k], weight[k]
-    return np.array(v)
-
-def outer_lines(v:np.ndarray, ends:np.ndarray, far:float, names:str) -> tuple[np.ndarray, str]:
-    "With lines where rules of the other direction end beyond the first or the last one"
-    if not len(ends): return v, ''
-    low, high = np.median(ends, 0)
-    first, last = bool(low < v[0]-far), bool(high > v[-1]+far)
-    return np.concatenate([[low]*first, v, [high]*last]), names[0]*first+names[1]*last
-
-def wall_share(net:Net, cover_along, cover_across, size:float) -> tuple[np.ndarray, np.ndarray]:
-    "(rows,columns+1) and (rows+1,columns): how much of each wall is ruled"
-    c, u, d = net.corners(), np.linspace(.12, .88, 24)[:,None], max(2, int(.1*size))
-    R, C = net.shape
-    down = np.array([[coverage(cover_across, c[i,j]*(1-u)+c[i+1,j]*u, (d,1)) for j in range(C+1)]
-        for i in range(R)])
-    along = np.array([[coverage(cover_along, c[i,j]*(1-u)+c[i,j+1]*u, (1,d)) for j in range(C)]
-        for i in range(R+1)])
-    return down, along
-
-def is_wall(share:np.ndarray) -> np.ndarray:
-    "(rules,walls) bool: beside what the whole rule has, is a wall there?"
-    if not share.size: return share > .5
-    usual = np.array([np.median(v[v > .15]) if (v > .15).any() else 1 for v in share])
-    return share > .5*np.minimum(usual, .9)[:,None]
-
-def choose_lines(rows:Curves, columns:Curves, along, across, covers, box, size:float) -> tuple[np.ndarray,
-        np.ndarray]:
-    "Rules that are walls of cells: long ones, and such as go from one of the other direction to the next"
-    H, W, tol = box[3]-box[1], box[2]-box[0], max(4., .28*size)
-    ys, ly = cluster([np.median(rows.level(r.at, r.mid)) for r in along], [r.length for r in along], tol)
-    xs, lx = cluster([np.median(columns.level(r.at, r.mid)) for r in across], [r.length for r in across],
-        tol)
-    sy, sx = ly > .5*max(.6*W, ly.max()), lx > .5*min(max(lx.max(), .5*H), H)
-    for _ in range(2):
-        sy = sy | np.array([is_backed(Net(ys[sy], xs[sx], rows, columns), covers[0], y, False, size)
-            for y in ys])
-        sx = sx | np.array([is_backed(Net(ys[sy], xs[sx], rows, columns), covers[1], x, True, size)
-            for x in xs])
-    if sy.sum() >= 3: sy = sy & (ly > .28*W)
-    if sy.sum() > 3: sx = sx & (lx > min(.45*H, 6*np.median(np.diff(ys[sy]))))
-    near = .7*size if sy.sum() != 2 else .25*size  # two combs may stand side by side
-    return keep_apart(ys[sy], ly[sy], .7*size), keep_apart(xs[sx], lx[sx], near)
-
-def net_of(
-    along:list[Rule], across:list[Rule],  # that hang together
-    covers:tuple,  # (h,w) uint8 each, what rules along and across cover
-    size:float,  # of writing, pixels
-) -> Net|None:  # None: no net
-    "Rows, columns and walls"
-    if not along or not across: return None
-    rows, columns = Curves(along, size), Curves(across, size)
-    ends = lambda some: [v for r in some for v in (r.start, r.end)]
-    wide = lambda some: [float(v) for r in some for v in (r.mid.min(), r.mid.max())]
-    x, y = ends(along)+wide(across), ends(across)+wide(along)
-    box = min(x), min(y), max(x), max(y)
-    ys, xs = choose_lines(rows, columns, along, across, covers, box, size)
-    if not len(ys) or not len(xs): return None
-    far = max(.8*size, 10)
-    xs, v = outer_lines(xs, np.array([[columns.level(r.middle, e) for e in (r.start, r.end)] for r in along
-        if r.length > .5*(box[2]-box[0])]).reshape(-1, 2), far, 'lr')
-    ys, u = outer_lines(ys, np.array([[rows.level(r.middle, e) for e in (r.start, r.end)] for r in across
-        if r.length > .5*(box[3]-box[1])]).reshape(-1, 2), far, 'tb')
-    if len(ys)-len(u) < 2 or len(xs)-len(v) < 2 and len(ys) < 4: return None
-    net = Net(ys, xs, rows, columns, virtual=v+u)
-    down, level = wall_share(net, covers[0], covers[1], size)
-    if 'l' in v and 'r' in v:  # strokes of digits one above the other are no columns
-        ok = (down[:,1:-1] > .7).mean(0) >= .6
-        if not ok.any(): return None
-        keep = np.concatenate([[True], ok, [True]])
-        net.xs, down = xs[keep], down[:,keep]
-        xs, (down, level) = net.xs, wall_share(net, covers[0], covers[1], size)
-    net.right, net.below = is_wall(down[:,1:-1].T).T, is_wall(level[1:-1])
-    net.sides = [float(v.mean()) for v in (down[:,0], down[:,-1], level[0], level[-1])]
-    high, wide_ = np.diff(ys), np.diff(xs)
-    if (np.median(high) < 1.3*size or high.min() < .6*size or np.median(wide_) < .7*size
-            or np.mean(net.sides) < .6 and not net.virtual):
-        return None
-    small = net.shape[0]*net.shape[1] <= 2
-    if small and (min(net.sides) < .85 or min(high.min(), wide_.min()) < 1.1*size): return None
-    return None if not small and max(r.length for r in along) < 3.5*size else net
-
-def merged_cells(
-    net:Net,
-) -> list[tuple[int,int,int,int]]:  # row, column, rows, columns, from 0
-    "Cells between which there is no wall are one"
-    R, C = net.shape
-    label = np.arange(R*C).reshape(R, C)
-    for i,j in np.ndindex(R, C):
-        if j < C-1 and not net.right[i,j]: label[label == label[i,j+1]] = label[i,j]
-        if i < R-1 and not net.below[i,j]: label[label == label[i+1,j]] = label[i,j]
-    out = []
-    for k in np.unique(label):
-        i, j = np.nonzero(label == k)
-        rows, columns = int(np.ptp(i))+1, int(np.ptp(j))+1
-        whole = rows*columns == len(i)
-        out += [(int(i.min()), int(j.min()), rows, columns)] if whole else [(int(a), int(b), 1, 1) for a,
-            b in zip(i, j)]
-    return sorted(out)
-
-def outermost(
-    nets:list[Net],
-) -> list[Net]:
-    "Those that do not lie in a cell of a larger one"
-    def within(a, b):
-        (x0, y0, x1, y1), big = a.box, b.box
-        return (a is not b and np.prod(a.shape) <= np.prod(b.shape) and big[0] < (x0+x1)/2 < big[2]
-            and big[1] < (y0+y1)/2 < big[3])
-    return [a for a in nets if not any(within(a, b) for b in nets)]
 
 # %% ../nbs/24_frames.ipynb #5184fe7a
 def split_combs(
@@ -360,7 +119,11 @@ def rows_by_writing(
     if len(middles) < 3: return []
     v = np.sort(middles)
     parts = np.split(v, np.flatnonzero(np.diff(v) > max(.55*np.median(heights), .6*size))+1)
-    at = [float(np.median(p)) for p in parts]
+    at, many = [float(np.median(p)) for p in parts], [len(p) for p in parts]
+    while len(at) > 2 and min(np.diff(at)) < .6*np.median(np.diff(at)):  # one row, written unevenly
+        i = int(np.argmin(np.diff(at)))
+        at[i:i+2] = [float(np.average(at[i:i+2], weights=many[i:i+2]))]
+        many[i:i+2] = [sum(many[i:i+2])]
     return [(p+q)/2 for p,q in zip(at, at[1:])]
 
 def split_rows(
@@ -559,7 +322,8 @@ def find_layout(
         else: nets += split_combs(net,
             ink) if len(net.ys) == 2 and len(net.xs) > 2 and not net.virtual and is_row_of_boxes(net,
             size) else [net]
-    nets = [even_steps(n) for n in outermost(nets) if not is_lined_paper(n, ink.shape)]
+    nets = [add_faint_lines(even_steps(n), soft, ink, noise/top, size) for n in outermost(nets)
+        if not is_lined_paper(n, ink.shape)]
     outside = lambda r, turned, some: not any(x0-size < (r.middle if turned
         else (r.start+r.end)/2) < x1+size and y0-size < ((r.start+r.end)/2 if turned
         else r.middle) < y1+size for x0,y0,x1,y1 in some)

@@ -284,6 +284,7 @@ def stages(
     found, work = [('image', (28, 1), 0)], 0
     for layer in model.layers:
         shape, work = layer.output.shape[1:], work + layer_macs(layer)
+        if len(shape) == 3 and shape[0] == 1: continue  # inside `excite`
         size = (shape[0], shape[-1]) if len(shape) == 3 else (1, shape[-1])
         if size != found[-1][1] and not isinstance(layer, layers.Flatten):
             found.append((layer.name, size, work))

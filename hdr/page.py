@@ -6,11 +6,13 @@
 __all__ = ['json_schema', 'Digit', 'Line', 'Field', 'Cell', 'Table', 'Page']
 
 # %% ../nbs/20_page.ipynb #7ccbe186
+import re
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from .networks import card
 
 # %% ../nbs/20_page.ipynb #f449adb5
 @dataclass
@@ -290,7 +292,7 @@ _cell = _field | dict(row=_whole, column=_whole, row_span=_whole, column_span=_w
 _top = json_list({'type': 'array', 'prefixItems': [_whole, _share]})
 _digit = dict(id=_text, digit={'type': 'integer', 'minimum': 0, 'maximum': 9}, confidence=_share,
     box=_box, rejected=_flag, printed=_share, top=_top)
-_said = {'type': 'string', 'pattern': '^[0-9?.,\\- ]*$'}
+_said = {'type': 'string', 'pattern': f"^[?{re.escape(card('strings')['alphabet'])} ]*$"}  # as its card says
 _line = dict(id=_text, text=_said, confidence=_share, box=_box,
     digits=json_list(json_object('digit confidence box rejected top', **_digit)))
 _table = dict(id=_text, rows=_whole, columns=_whole, box=json_list(_whole), corners=_points,

@@ -14,7 +14,8 @@ from .data import read_table
 from .results import wilson
 from .ink import crop, ink, to_mnist
 from .recognize import look, Recognizer
-from .samples import digit_like
+from .glyphs import characters, fonts
+from .hands import digit_like, from_font, number_signs
 
 # %% ../nbs/16_people.ipynb #2f2178bc
 def shifted(d, rng):
@@ -120,6 +121,42 @@ def load_sets(
     sets['letters like digits'] = [a for a,b in zip(letters, alike) if b], None
     sets['letters'] = [a for a,b in zip(letters, alike) if not b], None
     return sets
+
+# %% ../nbs/16_people.ipynb #380759f2
+def font_pictures(
+    n:int,  # pictures
+    make,  # function of a generator: ink (h,w) float32, and the digit
+    seed:int=0,
+) -> tuple[list, np.ndarray]:  # (h,w) uint8 each, dark ink on grey paper; labels
+    "Characters of fonts on paper, as a picture has them"
+    rng, made = np.random.default_rng(seed), list[tuple]()
+    while len(made) < n:
+        a, digit = make(rng)
+        if a is None or a.max() < .5: continue
+        a = np.pad(a, 12)
+        paper = rng.uniform(190, 250)
+        grey = paper-(paper-rng.uniform(20, 110))*a+rng.normal(0, rng.uniform(0, 5), a.shape)
+        made.append((np.clip(grey, 0, 255).astype(np.uint8), digit))
+    return [a for a,_ in made], np.array([d for _,d in made])
+
+def unseen_fonts(
+    n:int=2000,  # pictures of each kind
+    limit:int=0,  # fonts of each kind; 0: all
+) -> dict:  # name -> (pictures, labels); of signs no labels
+    "Digits and signs of the test part's fonts"
+    some = {k: fonts('test', k, limit=limit) for k in ('written', 'printed')}
+    def digit(kind):
+        def make(rng):
+            package, d = some[kind][rng.integers(len(some[kind]))], int(rng.integers(10))
+            return from_font(package, str(d), rng, like_print=kind == 'printed'), d
+        return make
+    def sign(rng):
+        kind = 'written' if rng.random() < .5 else 'printed'
+        package, c = some[kind][rng.integers(len(some[kind]))], number_signs[rng.integers(len(number_signs))]
+        if c not in characters(package): return None, 10
+        return from_font(package, c, rng, like_print=kind == 'printed'), 10
+    sets = {f'unseen fonts, {k}': font_pictures(n, digit(k)) for k in some}
+    return sets | {'signs of unseen fonts': (font_pictures(n, sign)[0], None)}
 
 # %% ../nbs/16_people.ipynb #75ea670d
 def recognise(

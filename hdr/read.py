@@ -245,6 +245,49 @@ def drop_printed(
     page.lines = [l for l in page.lines if not all(d.printed >= least for d in l.digits)]
 
 
+# %% ../nbs/26_read.ipynb #af1be2cc
+def is_form(
+    page:Page,
+) -> bool:
+    "Has it a comb, or a table of several columns?"
+    return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
+
+def is_surer(
+    plain:Page,  # read without rules
+    ruled:Page,
+) -> bool:
+    "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
+    if not is_form(ruled): return digits_read(ruled) < .85*digits_read(plain)
+    n, sure = sum(len(l.digits) for l in plain.lines), digits_read(plain)
+    share = sure/max(digits_read(ruled), 1e-9)
+    otherwise = plain.rotation != ruled.rotation and n >= 4 and sure > .9*n and share > .33
+    return otherwise or share > .5 and walls_crossed(plain, ruled) > .25
+
+def walls_crossed(
+    plain:Page,
+    ruled:Page,
+) -> float:  # 0..1
+    """Share of words, read without rules, that walls of tables go through digits of: so squared paper
+    is known"""
+    m = np.linalg.inv(np.array(ruled.to_file))@np.array(plain.to_file)
+    cells = [np.array(c.corners, np.float32) for t in ruled.tables for c in t.cells]
+    words = [digits for l in plain.lines for _,digits in l.words if digits]
+    b = np.array([d.box for w in words for d in w], float).reshape(-1, 4)
+    if not cells or not len(b): return 0.
+    def home(p): return next((i for i,c in enumerate(cells)
+        if cv2.pointPolygonTest(c, p, False) >= 0), -1)
+    (x, y), (w, h) = ((b[:,:2]+b[:,2:])/2).T, .3*(b[:,2:]-b[:,:2]).T
+    spots = np.stack([np.stack(s, 1) for s in ((x-w,y), (x+w,y), (x,y-h), (x,y+h))], 1)
+    seen = cv2.perspectiveTransform(spots.reshape(1, -1, 2), m)[0].reshape(-1, 4, 2).tolist()
+    crossed = iter([len({home(p) for p in four}) > 1 for four in seen])
+    return float(np.mean([any([next(crossed) for _ in w]) for w in words]))
+
+def digits_read(
+    page:Page,
+) -> float:
+    "How many are right, as far as one can tell, less those that are wrong"
+    return sum(2*d.confidence-1 for l in page.lines for d in l.digits if not d.rejected)
+
 # %% ../nbs/26_read.ipynb #27b3bc1b
 def read_page(
     source:Any,  # path, bytes, Pillow image or array: of a file the first page
@@ -253,13 +296,16 @@ def read_page(
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
-    tables:bool=False,  # look for tables, boxes and lines to write on
+    tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn) if ruled else None
+    if found:  # which way is more read?
+        plain = read_plain(seen, file, page, threshold, turn, field)
+        found = plain if is_surer(plain, found) else found
     found = found or read_plain(seen, file, page, threshold, turn, field)
     if not print: drop_printed(found)
     return found
@@ -273,7 +319,7 @@ def read_pages(
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, which take most of the memory
     faults:list|None=None,  # collects an `ImageError` for each damaged page; None: it is raised
-    tables:bool=False,  # see `read_page`
+    tables:bool=True,  # see `read_page`
     print:bool=True,
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
@@ -291,7 +337,7 @@ def read(
     turn:bool=True,  # find out which side is up
     field:bool=False,  # see `read_page`
     pictures:bool=True,  # False: pages without their pictures, 8 MB for each of a PDF
-    tables:bool=False,  # look for tables, boxes and lines to write on
+    tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"

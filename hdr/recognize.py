@@ -29,6 +29,7 @@ class Look:
     light:float  # see `light_share`
     main:float  # share of the ink kept that is in the main mark; 1: nothing was put together
     kept_share:float  # share of all ink that was kept
+    printed:float|None=None  # how likely print rather than handwriting, 0..1; None: not asked
 
 # %% ../nbs/13_recognize.ipynb #1bba8ec1
 def chosen_marks(
@@ -105,10 +106,23 @@ class Recognizer:
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     ) -> np.ndarray:  # (n,11) float32: the digits, and 'no digit'; rows sum to 1
         "How likely each answer is; a blank is no digit. A network of ten classes says 0 for 'no digit'"
-        p = apply_temperature(self.network.predict_proba(x), self.temperature)
+        return self.both(x)[0]
+
+    def printed(self,
+        x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+    ) -> np.ndarray|None:  # (n,) float32, 0..1; None from a network that does not know it
+        "How likely each is print rather than handwriting"
+        return self.both(x)[1]
+
+    def both(self,
+        x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+    ) -> tuple[np.ndarray, np.ndarray|None]:  # `probabilities`, `printed`
+        "Both answers of the network"
+        said = self.network.outputs(x)
+        p = apply_temperature(said[:,:self.network.classes], self.temperature)
         if p.shape[1] == 10: p = np.concatenate([p, np.zeros((len(p),1), np.float32)], 1)
         p[~x.any((1,2))] = np.eye(11)[10]
-        return p
+        return p, said[:,11] if said.shape[1] > 11 else None
 
     def predict_proba(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
@@ -129,19 +143,23 @@ class Recognizer:
     ) -> tuple[list[Look], np.ndarray]:  # the look that counts, of each; (n,11) probabilities
         "Look at each picture, and again where that leaves doubt"
         found = [look(g) for g in greys]
-        p = self.probabilities(np.stack([l.x for l in found]))
+        p, printed = self.both(np.stack([l.x for l in found]))
+        if printed is not None: found = [replace(l, printed=float(q)) for l,q in zip(found, printed)]
         beside = [l.kept_share < .8 and q.argmax() == 1 for l,q in zip(found, p)]  # a stroke beside other ink
         trust = p[:,:10].max(1)*np.where(beside, lone, 1)
         again = [(i, o) for i,l in enumerate(found) if trust[i] < sure for o in second_looks(l)]
         if not again: return found, p
-        for (i, o),new in zip(again, self.probabilities(np.stack([o.x for _,o in again]))):
-            if new[:10].max() > trust[i]: found[i], p[i], trust[i] = o, new, new[:10].max()
+        new, printed = self.both(np.stack([o.x for _,o in again]))
+        for k,(i, o) in enumerate(again):
+            if new[k,:10].max() <= trust[i]: continue
+            seen = o if printed is None else replace(o, printed=float(printed[k]))
+            found[i], p[i], trust[i] = seen, new[k], new[k,:10].max()
         return found, p
 
     def classify(self,
         images:Any,  # see `gather`
         reject:bool=True,  # False: always the likeliest digit
-    ):  # DataFrame: file, digit (None if rejected), confidence, rejected, second, notes
+    ):  # DataFrame: file, digit (None if rejected), confidence, rejected, second, notes, printed
         "Digits of pictures; one that can't be read is an `ImageError`"
         import pandas as pd
         rows = [row for row,_ in self.answers(images, reject)]
@@ -177,7 +195,9 @@ class Recognizer:
         second, first = (int(d) for d in np.argsort(p[:10])[-2:])
         rejected = bool(reject and (p[first] < self.threshold or not seen.x.any()))
         notes = seen.notes + (['no digit'] if p[10] > .5 and 'blank' not in seen.notes else [])
-        row = name, None if rejected else first, round(float(p[first]), 4), rejected, second, '; '.join(notes)
+        printed = None if seen.printed is None else round(seen.printed, 3)
+        digit, sure = None if rejected else first, round(float(p[first]), 4)
+        row = name, digit, sure, rejected, second, '; '.join(notes), printed
         return dict(zip(columns, row)), p
 
     def explain(self,
@@ -189,7 +209,7 @@ class Recognizer:
         return draw_look(seen, p[0], self.answer('', replace(seen, notes=notes + seen.notes), p[0])[0])
 
 # %% ../nbs/13_recognize.ipynb #1da2548b
-columns = ['file', 'digit', 'confidence', 'rejected', 'second', 'notes']
+columns = ['file', 'digit', 'confidence', 'rejected', 'second', 'notes', 'printed']
 
 lone = .85  # what a single stroke beside other ink counts: it may be half of something
 

@@ -18,12 +18,14 @@ def brightness_steps(
     reach:int=5,  # pixels
 ) -> np.ndarray:  # (2,h,w): how much brighter it is to the right than to the left; and the other way
     "Steps between columns, near the place and farther away, so that a line is none"
-    n, pad = a.shape[1], 2*reach+1
+    n, pad = a.shape[1], 3*reach+2
     mean = cv2.filter2D(cv2.copyMakeBorder(a, 0, 0, pad, pad, cv2.BORDER_REPLICATE), -1,
         np.ones((1,reach), np.float32)/reach, anchor=(0,0))
     at = lambda d: mean[:,pad+d:pad+d+n]
-    right, left = (at(0), at(reach+1)), (at(-reach), at(-2*reach-1))
-    return np.stack([np.minimum(*right)-np.maximum(*left), np.minimum(*left)-np.maximum(*right)])
+    right = at(0), at(reach+1), at(2*reach+2)
+    left = at(-reach), at(-2*reach-1), at(-3*reach-2)  # one of them is free of a line
+    low, high = np.minimum.reduce, np.maximum.reduce
+    return np.stack([low(right)-high(left), low(left)-high(right)])
 
 def step_lines(
     step:np.ndarray,  # (h,w) steps between columns

@@ -10,6 +10,7 @@ import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 import hashlib, json
 import keras
+from keras import layers
 import numpy as np
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +73,50 @@ def make_card(
         sha256=hashlib.sha256(data).hexdigest(), retrain=f"hdr train --model {name} --seed {row['seed']}",
         git_revision=row['git_revision'], data_sha256=row['data_sha256'], licence='Apache-2.0')
 
+# %% ../nbs/05_ship.ipynb #ffde2840
+def litert_constants(
+    data:bytes,  # a LiteRT model
+) -> list[tuple[str, list[np.ndarray]]]:  # of each step that has constants: its name, and them
+    "Weights of a LiteRT file, in the order in which they are used"
+    run = Runtime(data, 1).interpreter()
+    run.resize_tensor_input(run.get_input_details()[0]['index'], run.get_input_details()[0]['shape'])
+    run.allocate_tensors()
+    steps, made = run._get_ops_details(), set()
+    halves = {s['outputs'][0]: s['inputs'][0] for s in steps if s['op_name'] == 'DEQUANTIZE'}
+    for s in steps: made |= set(s['outputs'])
+    constant = lambda i: i >= 0 and (i in halves or i not in made)  # below 0: there is none
+    value = lambda i: run.get_tensor(halves.get(i, i)).astype(np.float32)
+    wanted = {'CONV_2D', 'FULLY_CONNECTED', 'MUL', 'ADD'}
+    constants = lambda s: [value(i) for i in s['inputs'][1:] if constant(i)]
+    found = [(s['op_name'], constants(s)) for s in steps if s['op_name'] in wanted]
+    return [(name, c) for name,c in found if c and c[0].ndim]
+
+def plain_arrays(
+    net:keras.Model,  # the network; its own weights are not looked at
+    data:bytes,  # the same as LiteRT
+) -> dict[str, np.ndarray]:  # path of each variable -> float16; `config`: the network in Keras' words
+    "The weights of a LiteRT file as arrays of the network that it was made from"
+    steps, out = litert_constants(data), {}
+    for layer in net.layers:
+        own = lambda name: next(v.path for v in layer.variables if v.name == name)
+        if isinstance(layer, (layers.Conv2D, layers.Dense)):
+            as_keras = lambda a: a.T if a.ndim == 2 else a.transpose(1,2,3,0)
+            shape = tuple(layer.kernel.shape)
+            fits = lambda s: s[1] and s[1][0].ndim in (2, 4) and as_keras(s[1][0]).shape == shape
+            at = next(i for i,s in enumerate(steps) if fits(s))
+            _, (kernel, *more) = steps.pop(at)
+            if layer.use_bias and not more: _, more = steps.pop(at)  # an ADD behind it
+            bias = more[0] if more else np.zeros(len(kernel), np.float32)
+            out[own('kernel')] = as_keras(kernel)
+            if layer.use_bias: out[own('bias')] = bias
+        elif isinstance(layer, layers.BatchNormalization):
+            gamma, beta, one = np.ones_like(bias), bias, np.float32(1-layer.epsilon)
+            if steps and steps[0][0] == 'MUL': (_, [gamma]), *steps = steps
+            if steps and steps[0][0] == 'ADD': (_, [beta]), *steps = steps
+            out |= {own('gamma'): gamma, own('beta'): beta}
+            out |= {own('moving_mean'): 0*beta, own('moving_variance'): 0*beta+one}
+    return {**{k: v.astype(np.float16) for k,v in out.items()}, 'config': np.array(net.to_json())}
+
 # %% ../nbs/05_ship.ipynb #fc32ebff
 def run_row(
     run:str,  # such as 'base-s1'
@@ -87,10 +132,13 @@ def write_weights(
     folder:Path,  # where weights go
     data:bytes,  # the LiteRT model
     about:dict,  # its card
+    net:keras.Model|None=None,  # the same network; its plain arrays are written as well
 ):
-    "Write a file and its card, by the name that the card has"
+    "Write a file, its card and its plain arrays, by the name that the card has"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
+    arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
+    if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     text = json.dumps(about, indent=1) + '\n'
     write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(text, encoding='utf-8'))
 
@@ -107,5 +155,5 @@ def ship(
     kind, (x, y) = smallest(files, *data['validation']), data['test']
     right = int((Runtime(files[kind]).predict_proba(x).argmax(1) == y).sum())
     about = make_card(row, files[kind], kind, right, len(y))
-    write_weights(folder, files[kind], about)
+    write_weights(folder, files[kind], about, net)
     return about

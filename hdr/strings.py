@@ -11,13 +11,11 @@ import numpy as np
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from .networks import Network
+from .networks import card, Network
 from .page import Digit, Line
 from .layout import find_glyphs, find_lines, median_height, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
-alphabet = '0123456789.,-'  # what the network for strings can say, from 1 on; 0: nothing new
-
 line_height, writing_height = 32, 22  # pixels, of the strips that it sees and of the digits in them
 
 @dataclass
@@ -82,6 +80,10 @@ def line_strips(
     return out
 
 # %% ../nbs/22_strings.ipynb #84793024
+def string_alphabet() -> str:  # such as '0123456789.,-'
+    "What the network for strings can say, from 1 on (0: nothing new): its card has it"
+    return card('strings')['alphabet']
+
 @lru_cache
 def string_network() -> Network:
     "The network for strings, loaded once"
@@ -158,7 +160,7 @@ def decode_strip(
     step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
     for (k,a,b),left,right,at in zip(spikes, ends, ends[1:], middle):
         if k > 10:
-            out.append(alphabet[k-1])
+            out.append(string_alphabet()[k-1])
             continue
         x0, x1 = (s.box[0]+step*v for v in (max(left, at-9), min(right, at+9)))
         box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
@@ -185,6 +187,19 @@ def tighten_box(
     return [x0+int(xs[0]), y0+int(ys[0]), x0+int(xs[-1])+1, y0+int(ys[-1])+1]
 
 # %% ../nbs/22_strings.ipynb #6920fd66
+def tidy_separators(
+    text:str,  # of one field, as the network says it
+) -> str:
+    "A separator stands between digits, `+` before one, brackets around some; all others are specks"
+    out = ''
+    for c in text.lstrip('.,-/:)'):
+        opens = c in '(+' and not out.strip('(+') and c not in out
+        closes = c == ')' and out.count('(') > out.count(')') and out[-1] not in '(+'
+        if c not in '.,-/:+()' or opens or closes: out += c
+        elif c in '.,-/:' and out and out[-1] not in '.,-/:+(': out += c
+    out = out.rstrip('.,-/:+(')
+    return out if ')' in out else out.replace('(', '')
+
 def assemble_line(
     found:list[Digit|str],  # digits and separators, from left to right
     size:float,  # height of the line
@@ -196,10 +211,10 @@ def assemble_line(
     text = ''
     for f in found:
         if isinstance(f, Digit):
-            if gap.get(id(f)): text = text.rstrip('.,-') + ' '
+            if gap.get(id(f)): text += ' '
             text += '?' if f.rejected else str(f.digit)
-        elif text and text[-1] not in '.,-': text += f
-    return Line(text.rstrip('.,-'), digits)
+        else: text += f
+    return Line(' '.join(map(tidy_separators, text.split(' '))), digits)
 
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(

@@ -9,19 +9,18 @@ __all__ = ['read_grid', 'read_tables', 'comb_tables', 'comb_table', 'grid_table'
 import csv, io, json
 import cv2
 import numpy as np
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 from .data import extra
-from .frames import Layout, Net, merged_cells
-from .ink import binarise, page_ink, to_mnist
-from .page import Cell, Digit, Field, Line, Table, bounding_box, text_of_digits
-from .layout import (connected_components, digit_log_odds, find_lines, median_height, normalise_size,
-    word_starts)
-from .recognize import shared_recognizer
-from .strings import (backed_by_ink, best_digits, candidate_strips, decode_strip,
-    expected_correct, read_lines, strip_probabilities)
+from .frames import Layout
+from .ink import binarise, page_ink
+from .layout import connected_components, normalise_size
+from .nets import Net, merged_cells
+from .page import bounding_box, Cell, Field, Line, Table
+from .places import Place, read_places, weigh_print
+from .strings import read_lines
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
 def grid_rules(
@@ -103,247 +102,6 @@ def grid_csv(
         '?'*(c.confidence < threshold) for c in row])
     return out.getvalue().encode()
 
-# %% ../nbs/24_tables.ipynb #ec506011
-@dataclass(eq=False)
-class Place:
-    "Where something may be written, and what is"
-    corners:np.ndarray  # (4,2) on the page
-    boxes:Any=None  # (n,5) of its marks in its picture: x0, y0, x1, y1, area; None: empty
-    origin:tuple[int,int]=(0,0)  # x, y of its picture on the page
-    ink:Any=None  # (h,w) 0..1, its own
-    mask:Any=None  # (h,w) uint8, its marks
-    text:str=''
-    digits:list[Digit]=field(default_factory=list)
-    odds:np.ndarray=field(default_factory=lambda: np.zeros(0))  # of marks that stand alone, to be digits
-    evidence:float=0.  # for a number rather than a word, as a logarithm
-    printed:float=0.
-    @property
-    def confidence(self) -> float: "That all of it is right"; return float(np.prod([d.confidence
-            for d in self.digits]))
-
-def mark_owners(
-    labels:np.ndarray,  # (h,w) of marks
-    boxes:np.ndarray,  # (n,5) of marks
-    home:np.ndarray,  # (h,w) int32: the place of each pixel, from 1
-    bands:np.ndarray,  # (h,w) uint8, 1 where rules run
-    size:float,  # of writing, pixels
-) -> np.ndarray:  # (h,w) int32: the place that ink belongs to
-    "Each mark to the place that has most of it; one in two places is cut"
-    n, places = len(boxes)+1, int(home.max())+1
-    mark, at = labels[labels > 0], home[labels > 0]
-    total = np.bincount(mark, minlength=n)
-    inside = np.bincount(mark, cv2.dilate(bands, np.ones((3,3), np.uint8))[labels > 0],
-        minlength=n)/np.maximum(total, 1)
-    w, h = (np.append(0, boxes[:,i+2]-boxes[:,i]) for i in (0, 1))
-    thin = (np.minimum(w, h) < .45*size) & (np.maximum(w, h) > 2.2*np.minimum(w, h))
-    rest = (inside > .8) & thin | (total < max(4, .01*size**2))  # of rules; specks
-    pair, count = np.unique(mark.astype(np.int64)*places+at, return_counts=True)
-    order = np.argsort(count, kind='stable')
-    first = np.zeros(n, np.int32)
-    first[pair[order]//places] = pair[order]%places  # the last one written is the largest
-    own = np.where(rest, 0, first)[labels]
-    second = ((pair%places != first[pair//places]) & (pair%places > 0) & (count > .22*total[pair//places])
-        & (count > .04*size**2))
-    for k in np.unique(pair[second]//places):
-        if rest[k]: continue
-        x0, y0, x1, y1 = boxes[k-1,:4]
-        part = labels[y0:y1,x0:x1] == k
-        own[y0:y1,x0:x1][part] = home[y0:y1,x0:x1][part]
-    return own
-
-def boxes_of(
-    own:np.ndarray,  # (h,w) int32: places
-    labels:np.ndarray,  # (h,w) int32: marks
-) -> tuple[np.ndarray, np.ndarray]:  # (n,5) x0, y0, x1, y1, area; (n,) the place of each
-    "Boxes of marks, or of their parts in each place"
-    ys, xs = np.nonzero(own)
-    key = own[ys,xs].astype(np.int64)*(int(labels.max())+1)+labels[ys,xs]
-    order = np.argsort(key, kind='stable')
-    key, ys, xs = key[order], ys[order], xs[order]
-    at = np.flatnonzero(np.append(True, np.diff(key) > 0))
-    ends = [f(v, at) for f,v in ((np.minimum.reduceat, xs), (np.minimum.reduceat, ys),
-        (np.maximum.reduceat, xs), (np.maximum.reduceat, ys))]
-    box = np.stack([ends[0], ends[1], ends[2]+1, ends[3]+1, np.diff(np.append(at, len(key)))], 1)
-    return box, key[at]//(int(labels.max())+1)
-
-def hand_out_ink(
-    layout:Layout,
-    places:list[Place],  # get their marks
-) -> np.ndarray:  # (h,w) int32: the place that ink belongs to, from 1
-    "Give each place what is written in it"
-    (h, w), size = layout.ink.shape, layout.size
-    home = np.zeros((h,w), np.int32)
-    for i,p in enumerate(places, 1): cv2.fillConvexPoly(home, p.corners.round().astype(np.int32), i)
-    labels, b = connected_components(binarise(layout.ink, .25, .5))
-    if not len(b): return home*0
-    own = mark_owners(labels, b, home, layout.bands, size)
-    if not own.any(): return own
-    edge = np.where(labels == 0, cv2.dilate(own.astype(np.float32),
-        np.ones((3,3), np.uint8)).astype(np.int32), own)
-    boxes, who = boxes_of(own, labels)
-    for i,p in enumerate(places, 1):
-        if not (mine := who == i).any(): continue
-        x0, y0, x1, y1 = bounding_box(boxes[mine,:4])
-        x0, y0, x1, y1 = max(0, x0-int(size)), max(0, y0-int(size)), min(w, x1+int(size)), min(h,
-            y1+int(size))
-        p.origin, part = (x0, y0), np.s_[y0:y1,x0:x1]
-        p.ink, p.mask = layout.ink[part]*(edge[part] == i), (own[part] == i).astype(np.uint8)
-        p.boxes = only_marks(without_walls(boxes[mine], p.corners, size)-[x0,y0,x0,y0,0], size)
-    return own
-
-def without_walls(b:np.ndarray, corners:np.ndarray, size:float) -> np.ndarray:
-    "Boxes without thin ones along the walls to the left and right, where there are others"
-    if len(b) < 2: return b
-    x, y = (b[:,0]+b[:,2])/2, (b[:,1]+b[:,3])/2
-    sides = [np.interp(y, [p[1], q[1]], [p[0], q[0]]) for p,
-        q in ((corners[0], corners[3]), (corners[1], corners[2]))]
-    near = np.minimum(*(np.abs(x-s) for s in sides)) < .3*size
-    thin = (b[:,2]-b[:,0] < .35*size) & (b[:,3]-b[:,1] > .3*size)
-    return b if (near & thin).all() else b[~(near & thin)]
-
-def only_marks(b:np.ndarray, size:float) -> np.ndarray|None:
-    "Boxes without specks; None where nothing else is there"
-    usual, w, h = median_height(b), b[:,2]-b[:,0], b[:,3]-b[:,1]
-    keep = (np.maximum(w, h) > max(2, .1*usual)) & (b[:,4] > max(3, .004*usual**2))
-    return b[keep] if keep.any() and max(h[keep].max(), w[keep].max()) > .45*size else None
-
-# %% ../nbs/24_tables.ipynb #d284d8f4
-def place_text(
-    found:list[Digit|str],  # by `decode_strip`
-    size:float,  # height of the line
-) -> tuple[str, list[Digit]]:
-    """Digits and signs as text; unlike in a line, signs at the ends stay: there is nothing beside that
-    they could be a speck of"""
-    digits = [f for f in found if isinstance(f, Digit)]
-    gap = dict(zip(map(id, digits[1:]), word_starts([d.box for d in digits], size)))
-    text = ''
-    for f in found if digits else []:
-        if isinstance(f, Digit): text += ' '*bool(gap.get(id(f)) and text[-1:] not in '.,-')+('?'
-                if f.rejected else str(f.digit))
-        elif text[-1:] not in ('.', ',', '-') and (text or f == '-'): text += f
-    return text, digits
-
-def read_strings(
-    places:list[Place],
-    threshold:float=.5,  # a digit with less confidence is rejected
-    sign:float=.6,  # least probability of a sign
-):
-    "By the network for strings"
-    jobs:list = []
-    strips:list = []
-    for p in (p for p in places if p.boxes is not None):
-        for i,l in enumerate(find_lines(p.boxes, median_height(p.boxes))):
-            for some in candidate_strips(p.ink, p.boxes[l], i):
-                jobs.append((p, i, slice(len(strips), len(strips)+len(some))))
-                strips += some
-    ps = strip_probabilities(strips)
-    for p,rows in groupby(jobs, lambda j: j[0]):
-        texts, p.digits = [], []
-        for _,groups in groupby(rows, lambda j: j[1]):
-            best = [max(((q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])),
-                key=lambda r: expected_correct(*r[:2])) for *_,k in groups]
-            found = [f for q,spikes,s in best
-                for f in decode_strip(q, [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign],
-                s, p.mask, threshold)]
-            text, digits = place_text(found, float(np.median([s.size for *_,s in best])))
-            if text: texts.append(text); p.digits += digits
-        p.text = ' '.join(texts)
-
-def stands_alone(d:Digit, p:Place) -> bool:
-    "Is a digit no part of a longer stroke?"
-    x0, y0, x1, y1 = d.box
-    part, m = p.ink[y0:y1,x0:x1], p.mask
-    if y1-y0 < 5 or not part.size or part.max() < .3: return False
-    cut = x0 > 0 and (m[y0:y1,x0] & m[y0:y1,x0-1]).any() or x1 < m.shape[1] and (m[y0:y1,x1-1]
-        & m[y0:y1,x1]).any()
-    return not cut
-
-def ask_both(
-    places:list[Place],
-    threshold:float=.5,  # a digit with less confidence is rejected
-):
-    "Digits that stand alone are asked of the network for single digits, too: the geometric mean counts"
-    some = [(p, d) for p in places for d in p.digits if stands_alone(d, p)]
-    if not some: return
-    x = np.array([to_mnist(p.ink[d.box[1]:d.box[3],d.box[0]:d.box[2]]) for p,d in some])
-    for (p,d),r in zip(some, shared_recognizer().probabilities(x)):
-        a = np.full(10, 1e-4)
-        for k,v in d.top: a[k] = max(v, 1e-4)
-        both = np.sqrt(a*np.maximum(r[:10], 1e-4))
-        both /= both.sum()+.01*r[10]**.5
-        d.top = best_digits(both)
-        d.digit, d.confidence = d.top[0]
-        d.rejected = d.confidence < threshold
-    for p in places: p.text = text_of_digits(p.text, p.digits)
-
-def weigh_words(
-    places:list[Place],
-):
-    "Evidence for a number rather than a word in each place"
-    x, who = [], []
-    for i,p in enumerate(places):
-        if p.boxes is None: continue
-        h, w = p.boxes[:,3]-p.boxes[:,1], p.boxes[:,2]-p.boxes[:,0]
-        for x0,y0,x1,y1,_ in p.boxes[(h > .45*median_height(p.boxes))
-                & (w < 1.2*h)]: x.append(to_mnist(p.ink[y0:y1,x0:x1])); who.append(i)
-    odds = digit_log_odds(np.array(x))[1] if x else np.zeros(0)
-    of = np.array(who)
-    for i,p in enumerate(places):
-        if p.boxes is None: continue
-        p.odds = odds[of == i].clip(-5, 6)
-        h, n = p.boxes[:,3]-p.boxes[:,1], len(p.digits)
-        usual = max(p.confidence, 1e-6)**(1/n) if n else .3
-        mean = float(p.odds.mean()) if len(p.odds) else 0.
-        p.evidence = float(np.dot([.25*mean, -2.57*(not len(p.odds)), -.53*np.log(1.02-usual),
-            4.71*p.confidence, -1.37*((h > .5*np.median(h)).sum()-n), 1.62*(n == 0),
-            -1.42*p.text.count('?'), 1.5*min(len(p.odds), 4)*mean/4], np.ones(8))-4.05)
-
-def read_single(p:Place, size:float):
-    "One digit, or none, in a box that is made for one"
-    if p.boxes is None or len(p.digits) == 1: p.text = ''.join(c for c in p.text
-            if c in '0123456789?'); return
-    p.text, p.digits = '', []
-    x0, y0, x1, y1 = bounding_box(p.boxes[p.boxes[:,4] > .15*p.boxes[:,4].max(),:4])
-    if max(y1-y0, x1-x0) < .5*size: return
-    r = shared_recognizer().probabilities(to_mnist(p.ink[y0:y1,x0:x1])[None])[0]
-    if r[10] > .9: return
-    top = best_digits(r[:10])
-    p.digits = [Digit(top[0][0], top[0][1], [x0,y0,x1,y1], top[0][1] < .5, top)]
-    p.text = '?' if p.digits[0].rejected else str(top[0][0])
-
-def glyph_heights(p:Place) -> np.ndarray:
-    "Heights of tall marks"
-    h = p.boxes[:,3]-p.boxes[:,1] if p.boxes is not None else np.zeros(0)
-    return h[h > .6*h.max()] if len(h) else h
-
-def weigh_print(places:list[Place], size:float, even:float=.05):
-    """Print is as tall everywhere: how likely places of one column are print. A network that says so may
-    be asked here"""
-    heights = [glyph_heights(p) for p in places]
-    all_ = np.concatenate([np.zeros(0), *heights])
-    if len(all_) < 4: return
-    usual = float(np.median(all_))
-    share = float((np.abs(all_-usual) < max(1.5, even*usual)).mean())
-    for p,h in zip(places, heights):
-        mine = bool(len(h)) and float(np.abs(h-usual).max()) < max(1.5, 2*even*usual)
-        p.printed = round(float(np.clip((share-.6)/.3, 0, 1)*mine), 2)
-
-def read_places(
-    layout:Layout,
-    places:list[Place],
-    single:list[Place],  # those of them that hold one digit each
-    threshold:float=.5,  # a digit with less confidence is rejected
-) -> np.ndarray:  # (h,w) int32: the place that ink belongs to
-    "Everything that is written in places of a page"
-    own = hand_out_ink(layout, places)
-    read_strings(places, threshold)
-    ask_both(places, threshold)
-    weigh_words(places)
-    for p in single: read_single(p, layout.size)
-    for p in places:
-        for d in p.digits: d.box = [int(v+o) for v,o in zip(d.box, p.origin*2)]
-    return own
-
 # %% ../nbs/24_tables.ipynb #4b55755f
 unsure = .8  # a field with less confidence is flagged
 
@@ -421,7 +179,7 @@ def read_layout(
         for _,column in groupby(sorted((c for c in cells if c[0][0] > 0), key=lambda c: c[0][1]),
                 lambda c: c[0][1]): weigh_print([p for _,p in column], layout.size)
         clear_words(cells)
-    clear_words([((0,i,1,1), p) for i,p in enumerate(lines)])
+    clear_words([((0,i,1,1), p) for i,p in enumerate(lines)], 1.)
     # print stands on them: no place to write
     wordy = [p for p in lines if p.boxes is not None and not p.digits]
     tables = [as_table(n, cells) for n,cells in zip(layout.tables, nets)]

@@ -102,6 +102,8 @@ def make_optimizer(
     return keras.optimizers.get(dict(class_name=recipe.optimizer, config=config))
 
 # %% ../nbs/02_train.ipynb #e9d12005
+model_losses:dict[str, Callable] = {}  # model with two answers -> makes its loss and a metric 'accuracy'
+
 def compile_recipe(
     recipe:Recipe,  # what to train
     steps:int=1,  # steps an epoch
@@ -110,8 +112,9 @@ def compile_recipe(
     "Build what the recipe trains"
     net = build(recipe.model)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=['accuracy'])
+    usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
+    model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
     return net, model
 
@@ -130,10 +133,7 @@ reported = dict(  # columns of a history that the line of an epoch shows, where 
     train_accuracy='training', validation_accuracy='validation', validation_exact='exact',
     validation_loss='loss')
 
-def epoch_line(
-    history:pd.DataFrame,  # a row an epoch so far
-    epochs:int,  # epochs of the run
-) -> str:  # one line
+def epoch_line(history:pd.DataFrame, epochs:int) -> str:  # of the run
     "What the last epoch brought, and how long the others will take"
     last, done = history.iloc[-1], len(history)
     left = history.seconds.mean()*(epochs - done)
@@ -157,16 +157,12 @@ def plateau(
     model.optimizer.learning_rate = rate  # the past has lowered it already
     return callback
 
-def keras_logs(
-    row,  # mapping with `validation_accuracy`, ...
-) -> dict:  # the same under Keras' names of today: `val_accuracy`, ...
+def keras_logs(row):  # with `validation_accuracy`, ... -> dict with `val_accuracy`, ...
     "A row of history as Keras' callbacks expect it"
     return {k.replace('validation_', 'val_').replace('train_', ''): v for k,v in row.items()}
 
 # %% ../nbs/02_train.ipynb #22f713ba
-def without_augmentation(
-    model:keras.Model,  # by `compile_recipe`
-):
+def without_augmentation(model:keras.Model):  # by `compile_recipe`
     "From here on, images as they are"
     if not model.layers[0].knobs: return
     model.layers[0].knobs = {}
@@ -261,7 +257,8 @@ def run_name(
     return f'{recipe}-s{seed}' + ''.join(f'-{mark}{value}' for mark,value in marks.items() if value)
 
 # %% ../nbs/02_train.ipynb #285c7a1e
-# recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit'
+# recipe -> function (x, y) of the training part -> (x, y) with what else is shown; 10 is 'no digit';
+# y may be ready-made targets (m,k)
 mixtures:dict[str, Callable] = {}
 
 def prepare(
@@ -270,8 +267,10 @@ def prepare(
 ) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot
     "What `fit` takes"
     sets = mixture(*data['train']) if mixture else data['train'], data['validation']
-    classes = max(10, sets[0][1].max() + 1)
-    return tuple(a for x,y in sets for a in (normalize(x), one_hot(y, classes)))
+    y = sets[0][1]
+    if y.ndim == 1: target = lambda k: one_hot(k, max(10, y.max() + 1))
+    else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
+    return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
 # %% ../nbs/02_train.ipynb #7c21e80f
 columns = ('run recipe model backend seed split_seed epochs batch optimizer learning_rate '
@@ -328,16 +327,12 @@ def trail(
         started=datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M:%S'))
 
 # %% ../nbs/02_train.ipynb #774e5fe0
-def fingerprint(
-    recipe:Recipe,  # what is trained
-) -> str:  # 8 hexadecimal digits
+def fingerprint(recipe:Recipe) -> str:  # 8 hexadecimal digits
     "Another recipe under the same name must not go on from an old checkpoint"
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
 
-def trained_path(
-    run:str,  # such as 'swift-s1'
-) -> Path:  # file in the cache; there only if the run was made on this machine
-    "Where the trained network of a run is kept"
+def trained_path(run:str) -> Path:  # there only if the run was made on this machine
+    "Where in the cache the trained network of a run, such as 'swift-s1', is kept"
     return cache_dir()/'models'/f'{run}.keras'
 
 def checkpoint_path(
@@ -393,16 +388,16 @@ def train_network(
     """Train by recipe from the last checkpoint on, keep the network in the cache, record the run;
     accuracies are those of MNIST's own images among ten digits"""
     recipe, mixture, out = recipes[name], mixtures.get(name), results_dir(out)
-    run, epochs = split.name(name, seed, epochs), epochs or recipe.epochs
+    run = split.name(name, seed, epochs)
     about, data = trail(seed, split.seed), split.parts(recipe.validation)
-    checkpoint = checkpoint_path(run, recipe)
     check_room(out, 1)
+    checkpoint, shown = checkpoint_path(run, recipe), prepare(data, mixture)
     with peak_memory() as memory:
-        net, history = fit(recipe, prepare(data, mixture), seed, epochs, checkpoint, deterministic)
+        net, history = fit(recipe, shown, seed, epochs, checkpoint, deterministic)
     write_atomic(trained_path(run), net.save)
     notes = [] if deterministic else ['not deterministic']
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
-    row = dict(run=run, recipe=name, model=recipe.model, epochs=epochs, batch=recipe.batch,
+    row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch,
         optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
         memory_mb=memory.get('mb', np.nan), note=', '.join(notes), **about, **cost(net))

@@ -1,10 +1,10 @@
 "Each shipped network's card says how to retrain it; that line is typed here, for a few images and one epoch"
 import ast, json, shlex, shutil
 from pathlib import Path
-import pytest
+import numpy as np, pytest
 from conftest import hdr
 from hdr.data import locate
-from hdr.networks import Network
+from hdr.networks import Network, keras_model
 
 ROOT = Path(__file__).parent.parent
 CARDS = sorted((ROOT/'hdr'/'weights').glob('*.json'))
@@ -40,7 +40,7 @@ def test_the_line_for_retraining_runs(path, clone, tmp_path):
     place = locate()[0]
     env = dict(HDR_RESULTS=str(tmp_path/'results'), HDR_CACHE=str(tmp_path/'cache'), IN_TEST='', HDR_DATA=str(place))
     few = ['--epochs', '1', '--images', '300']
-    if command == 'run': few = ['-p', 'epochs=1', 'images=300', f'folder={tmp_path/"weights"}']
+    if command == 'run': few = ['-p', 'epochs=1', 'images=300', 'few_fonts=2', f'folder={tmp_path/"weights"}']
     if path.stem == 'strings': few.append('strings=300')
     done = hdr(command, *words, *few, cwd=clone, env=env)
     assert done.returncode == 0, done.stderr
@@ -48,3 +48,10 @@ def test_the_line_for_retraining_runs(path, clone, tmp_path):
     assert len(runs) == 2 and path.stem in runs[1]
     if command == 'run': assert Network(path.stem, tmp_path/'weights').card['sha256'] != json.loads(path.read_text())['sha256']
     else: assert len(list((tmp_path/'cache'/'models').glob(f'{path.stem}-*.keras'))) == 1
+
+@pytest.mark.parametrize('path', CARDS, ids=lambda p: p.stem)
+def test_plain_arrays_are_the_same_network(path):
+    "The file beside each card says what its LiteRT file says"
+    height, width = (32, 96) if path.stem == 'strings' else (28, 28)
+    x = np.random.default_rng(0).random((4,height,width,1), np.float32)
+    assert np.abs(keras_model(path.stem).predict(x, verbose=0) - Network(path.stem).ask(x)).max() < 1e-3

@@ -113,3 +113,8 @@ def test_same_recipe_on_every_backend(backend, recipe):
     if not find_spec(backend): pytest.skip(f'{backend} is not installed')
     done = python(BACKEND, recipe, env=dict(KERAS_BACKEND=backend))
     assert done.returncode == 0 and done.stdout.strip() == backend, done.stderr
+
+def test_quick_is_good_within_an_epoch(tmp_path):
+    "One pass over MNIST: at least 98.9% of the test images right (99.0 is usual)"
+    done = python('import sys; from hdr.train import train; print(train("quick", 1, 1, sys.argv[1])["test_accuracy"])', tmp_path)
+    assert done.returncode == 0 and float(done.stdout.split()[-1]) >= .989, done.stderr

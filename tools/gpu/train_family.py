@@ -8,7 +8,8 @@ It is `hdr.train.train` with another `fit`: the images lie on the GPU, an epoch 
 program in bfloat16, and a second seed of a recipe needs no second compilation. A run that is
 recorded in DIR/results is not trained again, one that was cut off goes on from its last epoch.
 DIR gets results.tar (rows for runs.csv, histories, predictions) and members.npz, the weights in
-float16; `collect.py` takes them over. MNIST is where `HDR_CACHE` says, or in the usual cache.
+float16; `collect.py` takes them over. MNIST is where `HDR_CACHE` says, or in the usual cache, and
+so are the samples that `reader` is shown: where there are no fonts, a cache that has them travels.
 """
 import argparse, os, tarfile, time
 os.environ.setdefault('KERAS_BACKEND', 'jax')
@@ -20,7 +21,7 @@ import pandas as pd
 from dataclasses import replace
 from jax import numpy as jnp
 from pathlib import Path
-import hdr.model, hdr.train as t
+import hdr.model, hdr.train as t, hdr.train_digits  # which knows the recipe `reader`
 
 stronger = dict(shift=2.5, rotation=15, zoom=.15, shear=15, elastic=1.)
 
@@ -99,6 +100,10 @@ def resident_fit(recipe, data, seed=1, epochs=0, checkpoint=None, deterministic=
             learning_rate=rate)
         if not np.isfinite(row['train_loss']): raise FloatingPointError(f'{recipe.model}: no number')
         row['seconds'] = time.perf_counter() - start
+        if held:
+            said = net.predict(held[0], batch_size=500, verbose=0)[:,:10]
+            known = dict(zip(('validation_accuracy', 'validation_loss'), t.score(said, held[1].argmax(1))))
+            row.update(known)
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint and (epoch+1) % 10 == 0: t.save_checkpoint(checkpoint, model, history)
     model.layers[0].knobs = knobs

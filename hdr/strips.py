@@ -10,7 +10,6 @@ import cv2
 import keras
 import numpy as np
 from dataclasses import dataclass
-from .data import parts
 from .augment import augment
 from .glyphs import characters, fonts, glyph
 from .hands import cached_samples, sample_kinds, Source

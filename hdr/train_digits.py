@@ -16,7 +16,7 @@ from pathlib import Path
 from .data import normalize, parts, results_dir
 from .model import conv_bn, register, score
 from .train import (add_row, fit, load_trained, mixtures, model_losses, prepare,
-    Recipe, recipes, run_name, train)
+    Recipe, recipes)
 from .ship import kinds, make_card, run_row, smallest, to_litert, write_weights
 from .networks import apply_temperature, Runtime, weights_dir
 from .recognize import Recognizer

@@ -9,6 +9,14 @@ def python(code, *args, **more):
     env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', **more.pop('env', {})}
     return subprocess.run([sys.executable, '-c', code, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, **more)
 
+PEAK = '''def peak():
+    "Megabytes that this process has held at most; `ru_maxrss` also knows what its parent held before it began"
+    import re, sys
+    try: return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])/1e3
+    except OSError: import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6 if sys.platform == "darwin" else 1e3)
+'''  # for code that runs in a process of its own
+
 COMMAND = [sys.executable, '-c', 'import sys; from hdr.cli import main; sys.exit(main())']
 
 def hdr(*args, **more):

@@ -6,7 +6,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 import numpy as np
 import pytest
-from conftest import hdr, python
+from conftest import hdr, PEAK, python
 from hdr import data
 from hdr.data import ChecksumError, DataError, published, read_dataset, write_idx
 
@@ -236,7 +236,7 @@ def make_bombs(folder):
             f.truncate(2**30)
     for n in published: (folder/f'{n}.gz').write_bytes(many)
 
-BOUNDED = '''import resource, sys
+BOUNDED = PEAK + '''import resource, sys
 from pathlib import Path
 from hdr.data import DataError, load_mnist, read_dataset
 resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))
@@ -246,7 +246,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     else: print("accepted:", path.name)
 try: load_mnist(sys.argv[1])
 except DataError as e: assert "train-images" in str(e), e
-print("MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3)'''
+print("MB", peak())'''
 
 def test_refused_files_take_little_memory(tmp_path):
     "Each of these would take more than that if it were unpacked before it is looked at"
@@ -272,7 +272,7 @@ def small_files(folder):
     (folder/'pictures'/'3').mkdir(parents=True)
     Image.fromarray(x[0]).save(folder/'pictures'/'3'/'a.png')
 
-FUZZ = '''import random, resource, sys, time
+FUZZ = PEAK + '''import random, resource, sys, time
 from pathlib import Path
 import numpy as np
 from hdr.data import DataError, read_dataset
@@ -300,7 +300,7 @@ for path in [p for p in sorted(folder.rglob("*")) if p.is_file()]:
             refused += 1
         slowest = max(slowest, time.process_time() - start)
     path.write_bytes(whole)
-print(refused, slowest, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3)'''
+print(refused, slowest, peak())'''
 
 def test_damaged_files_are_data_errors(tmp_path):
     "Read as what they still are, or refused by name, in seconds of work and little memory; `HDR_FUZZ` says how many of each kind"

@@ -105,7 +105,8 @@ def plain_arrays(
             fits = lambda s: s[1] and s[1][0].ndim in (2, 4) and as_keras(s[1][0]).shape == shape
             at = next(i for i,s in enumerate(steps) if fits(s))
             _, (kernel, *more) = steps.pop(at)
-            if layer.use_bias and not more: _, more = steps.pop(at)  # an ADD behind it
+            added = layer.use_bias and not more and steps[at:] and steps[at][0] == 'ADD'  # behind it
+            if added: _, more = steps.pop(at)
             bias = more[0] if more else np.zeros(len(kernel), np.float32)
             out[own('kernel')] = as_keras(kernel)
             if layer.use_bias: out[own('bias')] = bias

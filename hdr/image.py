@@ -323,7 +323,8 @@ def files_in(
     path:Path|str,  # a file, a folder, or a pattern such as 'scans/*.png'
     more:tuple=(),  # further suffixes
 ) -> list[Path]:  # in order
-    "The files that are meant; a folder without pictures or a pattern without files is an `ImageError`"
+    "The files that are meant; a folder without pictures, a pattern without files, no name: `ImageError`"
+    if not str(path): raise ImageError("'': no name of a file")
     path = Path(path)
     if path.is_dir():
         wanted, trouble = {*suffixes, *more}, 'no pictures in this folder'

@@ -259,7 +259,7 @@ def net_of(
             or np.mean(net.sides) < .6 and not net.virtual):
         return None
     small = net.shape[0]*net.shape[1] <= 2
-    if small and (min(net.sides) < .85 or min(high.min(), wide_.min()) < 1.1*size): return None
+    if small and (min(net.sides) < .85 or min(high.min(), wide_.min()) < 1.4*size): return None
     return None if not small and max(r.length for r in along) < 3.5*size else net
 
 

@@ -257,7 +257,7 @@ def is_surer(
     ruled:Page,
 ) -> bool:
     "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
-    if not is_form(ruled): return digits_read(ruled) < .85*digits_read(plain)
+    if not is_form(ruled): return digits_read(ruled) < .95*digits_read(plain)
     n, sure = sum(len(l.digits) for l in plain.lines), digits_read(plain)
     share = sure/max(digits_read(ruled), 1e-9)
     otherwise = plain.rotation != ruled.rotation and n >= 4 and sure > .9*n and share > .33

@@ -344,9 +344,19 @@ def find_layout(
     nets = [split_rows(n, b, size) for n in nets]
     more = nets_across(lone[1], b, size, ink.shape)+nets_along(lines, b, size, ink.shape)
     used = {id(r) for _,g in more for r in g}
-    nets += [n for n,_ in more]
+    nets = [n for n in nets+[n for n,_ in more] if is_on_paper(n, ink)]
     return Layout(size, clean, bands[0]|bands[1], [n for n in nets if not is_comb(n, size)],
         join_boxes(combs+[n for n in nets if is_comb(n, size)]), [r for r in lines if id(r) not in used])
+
+def is_on_paper(
+    net:Net,
+    ink:np.ndarray,  # (h,w) 0..1, rules and all
+) -> bool:
+    "Is it ink or paper that is seen, with little between? In photographs of things all shades are there"
+    x0, y0, x1, y1 = (max(0, int(v)) for v in net.box)
+    part = ink[y0:y1,x0:x1]
+    most = .2 if net.shape[0]*net.shape[1] < 25 else .3  # many cells are no accident
+    return float(((part > .15) & (part < .6)).mean()) < most
 
 def is_lined_paper(
     net:Net,

@@ -62,7 +62,7 @@ def font_file(
     except ImportError: raise FontError('fonts need fonttools and brotli: pip install "hdr[fonts]"') from None
     rows = {r['subset']: r for r in font_table() if r['package'] == package}
     if subset not in rows: raise FontError(f'no font {package!r} with {subset} in hdr/fonts.csv')
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for s,content in pack_font(package, rows[subset]['version']).items():
         packed = path.with_name(f'{package}-{s}.woff2')
         write_atomic(packed, lambda p: p.write_bytes(check_font(rows[s], content)))

@@ -582,7 +582,7 @@ def cached_samples(
     code = b''.join((resources.files('hdr')/f).read_bytes() for f in ('hands.py', 'glyphs.py', 'fonts.csv'))
     about = [code, kind.encode(), source.x.tobytes(), str((n, source.part, source.limit, seed)).encode()]
     path = cache_dir()/'samples'/f'{kind}-{hashlib.sha256(b"".join(about)).hexdigest()[:16]}.npz'
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         made = make_samples(kind, n, source, seed)
         write_atomic(path, lambda p: np.savez_compressed(p, x=made[0], y=made[1], printed=made[2]))

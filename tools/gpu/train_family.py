@@ -2,11 +2,11 @@
 """Train recipes of `hdr.train` on a bare machine with one GPU, JAX and no TensorFlow
 
     KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py ablation --out DIR
-    KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py large --seeds 10 --out DIR
+    KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py large --seeds 1-10 --out DIR
 
 It is `hdr.train.train` with another `fit`: the images lie on the GPU, an epoch is one compiled
 program in bfloat16, and a second seed of a recipe needs no second compilation. A run that is
-recorded in DIR/results is not trained again, one that was cut off goes on from its last epoch.
+recorded in DIR/results is not trained again, one that was cut off goes on from its last tenth epoch.
 DIR gets results.tar (rows for runs.csv, histories, predictions) and members.npz, the weights in
 float16; `collect.py` takes them over. MNIST is where `HDR_CACHE` says, or in the usual cache, and
 so are the samples that `reader` is shown: where there are no fonts, a cache that has them travels.
@@ -22,6 +22,7 @@ from dataclasses import replace
 from jax import numpy as jnp
 from pathlib import Path
 import hdr.model, hdr.train as t, hdr.train_digits  # which knows the recipe `reader`
+from hdr.data import cache_dir
 
 stronger = dict(shift=2.5, rotation=15, zoom=.15, shear=15, elastic=1.)
 
@@ -67,28 +68,26 @@ def make_programs(recipe, steps, epochs):
         def epoch(state, x, y, order):
             return jax.lax.scan(lambda s, at: step(s, (x[at], y[at])), state, order)
         return jax.jit(epoch, donate_argnums=0)
-    programs = [make_epoch()]
-    return net, model, make_epoch, programs
+    return net, model, (make_epoch(), make_epoch())  # compiled when first called
 
-known = {}  # recipe and steps -> what `make_programs` made, with the weights of a fresh start
+made = {}  # recipe, steps and epochs -> what `make_programs` made
 
 def resident_fit(recipe, data, seed=1, epochs=0, checkpoint=None, deterministic=False, **_):
     "As `hdr.train.fit`, with the data on the GPU; what is left over of a last batch is dropped"
     (x, y, *held), epochs, size = data, epochs or recipe.epochs, recipe.batch
     steps = len(x)//size
     key = t.fingerprint(recipe), steps, epochs
-    if key not in known: known[key] = make_programs(recipe, steps, epochs)
-    net, model, make_epoch, programs = known[key]
+    if key not in made: made[key] = make_programs(recipe, steps, epochs)
+    net, model, programs = made[key]
     with hdr.model.seeded(seed, False):
         _, fresh = t.compile_recipe(recipe, steps, epochs)
-    for v,new in zip(t.training_state(model), t.training_state(fresh)): v.assign(new)
+    for v,new in zip(hdr.model.training_state(model), hdr.model.training_state(fresh)): v.assign(new)
     history = t.load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame()
     x, y = jnp.asarray(x), jnp.asarray(y)
     variables = model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
     knobs = model.layers[0].knobs
     for epoch in range(len(history), epochs):
         start, clean = time.perf_counter(), epoch >= epochs - recipe.clean
-        if clean and len(programs) == 1: programs.append(make_epoch())
         model.layers[0].knobs = {} if clean else knobs  # seen when a program is compiled
         rate = float(model.optimizer.learning_rate)
         order = np.random.default_rng([seed, epoch]).permutation(len(x))[:steps*size]
@@ -102,8 +101,7 @@ def resident_fit(recipe, data, seed=1, epochs=0, checkpoint=None, deterministic=
         row['seconds'] = time.perf_counter() - start
         if held:
             said = net.predict(held[0], batch_size=500, verbose=0)[:,:10]
-            known = dict(zip(('validation_accuracy', 'validation_loss'), t.score(said, held[1].argmax(1))))
-            row.update(known)
+            row['validation_accuracy'], row['validation_loss'] = t.score(said, held[1].argmax(1))
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
         if checkpoint and (epoch+1) % 10 == 0: t.save_checkpoint(checkpoint, model, history)
     model.layers[0].knobs = knobs
@@ -122,8 +120,8 @@ def train_all(names, seeds, out, epochs=0, images=0, revision=''):
     t.fit, t.hardware = resident_fit, lambda: f'{gpu()}; {machine}'
     if revision: t.git_revision = lambda: revision
     keras.config.set_dtype_policy('mixed_bfloat16')
-    jax.config.update('jax_compilation_cache_dir', '/tmp/hdr-programs')
-    members = {}
+    jax.config.update('jax_compilation_cache_dir', str(cache_dir()/'programs'))
+    members = dict(np.load(out/'members.npz')) if (out/'members.npz').exists() else {}
     for name in names:
         for seed in seeds:
             run, table = t.run_name(name, seed, epochs, images), results/'runs.csv'

@@ -25,6 +25,7 @@ class Digit:
     top:list[list]=field(default_factory=list)  # [digit, probability], likeliest first
     printed:float=field(default=0., compare=False)  # how likely print rather than handwriting, 0..1
     id:str=field(default='', compare=False)  # such as 'p1.l2.d3', by its page: see `number_items`
+    p = ()  # type: Any  # probabilities of all ten, while a page is read
 
 # %% ../nbs/20_page.ipynb #c73c1d5b
 def bounding_box(
@@ -92,6 +93,7 @@ class Field:
     digits:list[str]=field(default_factory=list)  # ids of those in the lines
     id:str=''  # such as 'p1.f4'
     marks = ()  # type: Any  # its digits themselves, while a page is read
+    said = ()  # type: Any  # texts with probabilities, by `hdr.strings.n_best`, while a page is read
 
 @dataclass
 class Cell(Field):

@@ -8,8 +8,10 @@ __all__ = []
 # %% ../nbs/22_strings.ipynb #90f7a53c
 import cv2
 import numpy as np
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import nlargest
 from itertools import groupby
 from .networks import card, Network
 from .page import Digit, Line
@@ -128,6 +130,26 @@ def ctc_best_path(
         at += n
     return out
 
+# %% ../nbs/22_strings.ipynb #bf1903fe
+def n_best(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    most:int=8,  # texts that are followed
+    least:float=1e-4,  # probability of a character that counts
+) -> list[tuple[str,float]]:  # text and probability, likeliest first
+    "The likeliest texts along a strip"
+    quiet, alphabet = p[:,0] > .999, string_alphabet()
+    beams:dict[str, tuple] = {'': (1., 0.)}  # ends in nothing new; ends in its last character
+    for row in p[~(quiet & np.roll(quiet, 1))]:
+        new:dict[str, list] = defaultdict(lambda: [0., 0.])
+        for text,(b,n) in beams.items():
+            for k in np.flatnonzero(row > least).tolist():
+                v, c = float(row[k]), alphabet[k-1]
+                if not k: new[text][0] += (b+n)*v
+                elif text[-1:] == c: new[text][1] += n*v; new[text+c][1] += b*v
+                else: new[text+c][1] += (b+n)*v
+        beams = {t: tuple(v) for t,v in nlargest(most, new.items(), key=lambda i: sum(i[1]))}
+    return [(t, sum(v)) for t,v in beams.items()]
+
 # %% ../nbs/22_strings.ipynb #86101fe0
 Spike = tuple[int,int,int]  # by `ctc_best_path`
 
@@ -164,8 +186,10 @@ def decode_strip(
             continue
         x0, x1 = (s.box[0]+step*v for v in (max(left, at-9), min(right, at+9)))
         box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
-        top = best_digits(p[a+p[a:b,k].argmax(),1:11])
+        all_ = p[a+p[a:b,k].argmax(),1:11]
+        top = best_digits(all_)
         out.append(Digit(k-1, top[0][1], box, top[0][1] < threshold, top))
+        out[-1].p = all_
     return out
 
 def best_digits(

@@ -18,7 +18,7 @@ from .layout import (box_distances, connected_components, digit_log_odds, find_l
 from .page import bounding_box, Digit, text_of_digits
 from .recognize import shared_recognizer
 from .strings import (backed_by_ink, best_digits, candidate_strips, decode_strip, expected_correct,
-    strip_probabilities)
+    joined_readings, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
 @dataclass(eq=False)
@@ -34,6 +34,7 @@ class Place:
     odds:np.ndarray=field(default_factory=lambda: np.zeros(0))  # of marks that stand alone, to be digits
     evidence:float=0.  # for a number rather than a word, as a logarithm
     printed:float=0.
+    said:list=field(default_factory=list)  # texts with probabilities, by `n_best`
     @property
     def confidence(self) -> float: "That all of it is right"; return float(np.prod([d.confidence
             for d in self.digits]))
@@ -223,18 +224,20 @@ def read_strings(
                 strips += some
     ps = strip_probabilities(strips)
     for p,rows in groupby(jobs, lambda j: j[0]):
-        texts, p.digits = [], []
+        texts, p.digits, said = [], [], []
         for _,several in groupby(rows, lambda j: j[1]):
             groups = list(several)
             best = [max(((q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])),
                 key=lambda r: expected_correct(*r[:2])) for *_,k in groups]
-            found = [f for q,spikes,s in best
-                for f in decode_strip(q, [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign],
-                s, p.mask, threshold)]
+            best = [(q, [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign], s)
+                for q,spikes,s in best]
+            found = [f for q,spikes,s in best for f in decode_strip(q, spikes, s, p.mask, threshold)]
             size = float(np.median([s.size for *_,s in best]))
             text, digits = place_text(add_signs(found, groups[0][2], p.ink), size)
-            if text: texts.append(text); p.digits += digits
-        p.text = ' '.join(texts)
+            if not text: continue
+            texts.append(text); p.digits += digits
+            said.append(joined_readings([n_best(unsaid(q, spikes)) for q,spikes,_ in best]))
+        p.text, p.said = ' '.join(texts), joined_readings(said, ' ')
 
 def stands_alone(d:Digit, p:Place) -> bool:
     "Is a digit no part of a longer stroke?"
@@ -258,7 +261,7 @@ def ask_both(
         for k,v in d.top: a[k] = max(v, 1e-4)
         both = np.sqrt(a*np.maximum(r[:10], 1e-4))
         both /= both.sum()+.01*r[10]**.5
-        d.top = best_digits(both)
+        d.top, d.p = best_digits(both), both
         d.digit, d.confidence = d.top[0]
         d.rejected = d.confidence < threshold
     for p in places: p.text = text_of_digits(p.text, p.digits)

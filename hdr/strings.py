@@ -150,6 +150,18 @@ def n_best(
         beams = {t: tuple(v) for t,v in nlargest(most, new.items(), key=lambda i: sum(i[1]))}
     return [(t, sum(v)) for t,v in beams.items()]
 
+def joined_readings(
+    several:list[list[tuple[str,float]]],  # by `n_best`, of parts from left to right
+    between:str='',  # what stands between them
+    most:int=8,
+) -> list[tuple[str,float]]:  # text and probability, likeliest first
+    "The likeliest texts of parts together"
+    out = several[0] if several else []
+    for part in several[1:]:
+        all_ = [(a+between+b, p*q) for a,p in out for b,q in part]
+        out = nlargest(most, all_, key=lambda t: t[1])
+    return out
+
 # %% ../nbs/22_strings.ipynb #86101fe0
 Spike = tuple[int,int,int]  # by `ctc_best_path`
 
@@ -167,6 +179,18 @@ def backed_by_ink(
         columns = np.s_[max(0,int(at-near*wide)):max(0,int(at+near*wide)+1)]
         return ink[max(0,s.box[1]):max(0,s.box[3]), columns].any(1).sum() > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
+
+def unsaid(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    spikes:list[Spike],  # those of them that count
+) -> np.ndarray:  # (t,14)
+    "The same, where all other spikes say nothing"
+    out, kept = p, {a for _,a,_ in spikes}
+    for _,a,b in ctc_best_path(p):
+        if a in kept: continue
+        if out is p: out = p.copy()
+        out[a:b] = np.eye(p.shape[1])[0]
+    return out
 
 def decode_strip(
     p:np.ndarray,  # (t,14) by `strip_probabilities`

@@ -20,6 +20,7 @@ from .layout import connected_components, normalise_size
 from .nets import Net, merged_cells
 from .page import bounding_box, Cell, Field, Line, Table
 from .places import Place, read_places, weigh_print
+from .rules import readings
 from .strings import read_lines
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
@@ -137,7 +138,9 @@ def as_field(kind:str, p:Place, **more) -> Field:
         corners=p.corners.round(1).tolist())
     for d in p.digits: d.printed = p.printed
     out = Cell(kind, **about, **more) if kind == 'cell' else Field(kind, **about, **more)
-    out.marks = p.digits
+    out.marks, out.said = p.digits, p.said
+    some = readings(p.text, p.digits, p.said, 20)
+    if p.text: out.alternatives = [[t, round(v, 4)] for t,v in some[:5] if v > 5e-4]
     return out
 
 def as_table(net:Net, cells:list[tuple[tuple[int,int,int,int], Place]]) -> Table:

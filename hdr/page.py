@@ -58,6 +58,7 @@ class Line:
     text:str  # with a space between words
     digits:list[Digit]  # from left to right: one for each digit and '?' in the text
     id:str=field(default='', compare=False)  # such as 'p1.l2'
+    said = ()  # type: Any  # texts with probabilities, by `hdr.strings.n_best`, while a page is read
 
     @property
     def confidence(self) -> float:

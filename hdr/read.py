@@ -17,10 +17,12 @@ from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
 from .ink import page_ink, rescale, to_mnist
 from .recognize import shared_recognizer
-from .page import Digit, Line, Page, Table, text_of_digits
+from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
-from .tables import comb_tables, grid_csv, read_grid, read_layout, table_csv, table_json, xlsx_bytes
+from .rules import checked_rule, Pattern
+from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid, read_layout,
+    table_csv, table_json, xlsx_bytes)
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf, write_bytes
@@ -203,6 +205,7 @@ def read_rest(
 def read_ruled(
     seen:PageImage,
     file:str, page:int, threshold:float, turn:bool,  # as for `read_page`
+    rules:dict|None=None,  # see `hdr.tables.page_rules`
 ) -> Page|None:  # None: nothing is ruled
     """A page with tables, boxes or lines to write on
 
@@ -218,8 +221,11 @@ def read_ruled(
     if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
     tables, fields, rest = read_layout(layout, threshold)
     if not any(t.cells for t in tables) and not fields: return None
+    if rules: apply_page_rules(tables, fields, rules)
     lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields if f.marks]
-    lines += read_rest(layout.ink*rest, threshold)
+    more = read_rest(layout.ink*rest, threshold)
+    if rules and rules.get('all'): view.notes += apply_line_rules(more, rules['all'])
+    lines += more
     lines.sort(key=lambda l: l.box[1]+l.box[3])
     image, to_view = view.image, view.to_view@np.diag([shrink, shrink, 1.])
     back:Any = None
@@ -298,15 +304,17 @@ def read_page(
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
     tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
+    rules:dict|None=None,  # that readings must obey, see `hdr.tables.page_rules`
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
-    found = read_ruled(seen, file, page, threshold, turn) if ruled else None
-    if found:  # which way is more read?
-        plain = read_plain(seen, file, page, threshold, turn, field)
-        found = plain if is_surer(plain, found) else found
-    found = found or read_plain(seen, file, page, threshold, turn, field)
+    found = read_ruled(seen, file, page, threshold, turn, rules) if ruled else None
+    plain = read_plain(seen, file, page, threshold, turn, field)
+    if not found or is_surer(plain, found):  # which way is more read?
+        found = plain
+        if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
+        number_items(found)
     if not print: drop_printed(found)
     return found
 
@@ -321,12 +329,13 @@ def read_pages(
     faults:list|None=None,  # collects an `ImageError` for each damaged page; None: it is raised
     tables:bool=True,  # see `read_page`
     print:bool=True,
+    rules:dict|None=None,  # see `read_page`
 ) -> Iterator[Page]:  # one after the other
     "The pages of a file, each read when it is asked for"
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
     sha256 = file_hash(source)
     for seen in page_images(source, name, faults=faults):
-        page = read_page(seen, name, seen.number, threshold, turn, field, tables, print)
+        page = read_page(seen, name, seen.number, threshold, turn, field, tables, print, rules)
         page.sha256 = sha256
         if not pictures: page.image = None
         yield page
@@ -339,10 +348,13 @@ def read(
     pictures:bool=True,  # False: pages without their pictures, 8 MB for each of a PDF
     tables:bool=True,  # look for tables, boxes and lines to write on
     print:bool=True,  # printed digits, too
+    pattern:str='',  # a regular expression that each field, cell and word must match
+    rules:dict|None=None,  # that they must obey, see `hdr.tables.page_rules`
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"
     faults:list[ImageError] = []
-    found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print))
+    if pattern: rules = {**(rules or {}), 'all': [*(rules or {}).get('all', []), checked_rule(Pattern, {'pattern': pattern}, 'pattern')]}
+    found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print, rules))
     if faults and not found: raise faults[0]
     for e in faults: warnings.warn(f'{e}; {len(found)} other pages were read', stacklevel=2)
     return found[0] if len(found) == 1 and not faults else found
@@ -429,16 +441,17 @@ def convert(
     annotate:bool=False,  # a picture of each page beside it, with boxes
     grid:tuple[int,int]|bool|str=False,  # rows and columns; True: as the rules say; 'tables': all of them
     field:bool=False,  # see `read_page`
+    rules:dict|None=None,  # see `read_page`
 ) -> tuple[bytes, str]:  # what would be written, without a target; a few words about it
     "Read one file and write the result; where a page was lost, that is a `LostPages` afterwards"
     cv2.setNumThreads(1)
     refuse_input(file, target)
-    if grid == 'tables': return convert_tables(file, target, format, threshold)
+    if grid == 'tables': return convert_tables(file, target, format, threshold, rules)
     if grid: return convert_grid(file, target, threshold, grid if isinstance(grid, tuple) else None)
     suffix, counts = formats[format][0], [0, 0, 0]
     faults:list = []
     def each():
-        for p in read_pages(file, threshold, field=field, faults=faults):
+        for p in read_pages(file, threshold, field=field, faults=faults, rules=rules):
             digits = [d for l in p.lines for d in l.digits]
             counts[:] = counts[0]+len(digits), counts[1]+sum(d.rejected for d in digits), counts[2]+1
             if target and annotate:
@@ -533,11 +546,12 @@ def convert_tables(
     target:Path|None,
     format:str,  # one of `table_suffixes`
     threshold:float,  # least confidence
+    rules:dict|None=None,  # see `read_page`
 ) -> tuple[bytes, str]:  # as by `convert`
     "The tables of a file: in CSV a file for each, in JSON and XLSX together"
     faults:list[ImageError] = []
     found = []
-    for page in read_pages(file, threshold, faults=faults, tables=True):
+    for page in read_pages(file, threshold, faults=faults, tables=True, rules=rules):
         found += [(page.page, n, t) for n,t in enumerate(page.tables or comb_tables(page), 1)]
     tables = [t for *_,t in found]
     data = tables_document(tables, format)

@@ -282,7 +282,9 @@ def read_lines(
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, known[labels], threshold)]
         line = assemble_line(said, float(np.median([s.size for *_,s in row])))
-        if line: lines.append(line)
+        if not line: continue
+        line.said = joined_readings([n_best(unsaid(p, spikes)) for p,spikes,_ in row])
+        lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines
 

@@ -104,7 +104,7 @@ def name_fields(fields:list[TemplateField]) -> list[TemplateField]:
         for n,f in enumerate(some, 1): f.name = f.name or f'{letter}{n}'
     return fields
 
-# %% ../nbs/27_templates.ipynb #e65c61ea
+# %% ../nbs/27_templates.ipynb #3f3ff731
 @dataclass
 class Template:
     "A form: what is printed on it, and what is asked for"
@@ -118,8 +118,10 @@ class Template:
         source:Any,  # path, bytes, Pillow image or array: a scan, a photograph or a PDF
         name:str='',  # '': that of the file
     ) -> 'Template':
-        "Fields are found by themselves, and named f1, f2, ... in reading order"
-        pages = [usual_size(straighten(usual_size(p.grey)).image) for p in page_images(source)]
+        """Fields are found by themselves, and named f1, f2, ... in reading order
+
+        A blank lies upright: it has no digits that would show which side is up."""
+        pages = [usual_size(straighten(usual_size(p.grey), turn=False).image) for p in page_images(source)]
         return cls(name or stem_of(source), pages, name_fields([f for n,g in enumerate(pages, 1) for f in find_fields(g, n)]))
 
     @classmethod

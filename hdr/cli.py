@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator, Sequence
 from . import __version__
 from .jobs import (check_output, complain, Fault, output_folder, printable, read_files,
     silence_stderr, Stream, write_output)
+from .rows import form, form_options
 from .run import error_message, run, UsageError
 
 # %% ../nbs/42_cli.ipynb #ff436254
@@ -60,6 +61,7 @@ def parser() -> Parser:  # of the whole command line
 # %% ../nbs/42_cli.ipynb #5c3b0cb7
 overview = '''examples:
   hdr read scan.jpg                         read a page of handwritten digits
+  hdr form new blank.pdf -o form.json       a form: find its fields; `hdr form read` fills rows
   hdr classify photo.jpg                    which digit is this?
   hdr run                                   everything: data, models, training, results
   hdr train --model small --seeds 5         train one network, five times
@@ -178,6 +180,8 @@ run = command(
     option('--resume', action='store_true', help='go on with the run that was interrupted'),
     option('--in-place', action='store_true',
         help='for authors: every notebook, outputs into nbs/ too'))(run)
+
+form = command(*form_options)(form)
 
 # %% ../nbs/42_cli.ipynb #3b8e879e
 @command(
@@ -519,6 +523,7 @@ def check_reading(
         'its tallest line is read, not what is beside it'),
     option('--threshold', metavar='T', type=float, default=.5,
         help="digits with less confidence are '?'; default: %(default)s"),
+    option('--rules', metavar='FILE', default='', help='what readings must obey, as JSON'),
     option('--jobs', metavar='N', type=int, default=1,
         help='files at the same time; default: %(default)s'))
 def read(
@@ -532,6 +537,7 @@ def read(
     threshold:float=.5,  # least confidence, 0..1
     jobs:int=1,  # processes
     tables:bool=False,  # all tables
+    rules:str='',  # file; '': none
 ) -> int:  # exit status: 1 where a file could not be read
     """read handwritten digits from scans, photographs and PDFs
 
@@ -550,19 +556,27 @@ def read(
         hdr read amounts/ --field --format csv
     """
     refuse_tables(tables, grid, field, format)
-    table = 'tables' if tables else table_shape(grid)
+    table, obeyed = 'tables' if tables else table_shape(grid), load_rules(rules, grid)
     files = list(dict.fromkeys(p for _,p in find_pictures(paths, ('.pdf',))))
     form = check_reading(files, format, out, output, annotate, grid or 'auto'*tables, field,
         threshold, jobs, tables)
     folder = output_folder(out)
     places:list = output_places(files, folder, form) if folder else [None]*len(files)
-    work = [(f, p, form, threshold, annotate, table, field) for f,p in zip(files, places)]
+    work = [(f, p, form, threshold, annotate, table, field, obeyed) for f,p in zip(files, places)]
     stream = Stream(form, output)
     status = report_results(read_files(work, jobs), places, stream)
     if not folder: stream.close()
     return status
 
 # %% ../nbs/42_cli.ipynb #ca1d56c8
+def load_rules(path:str, grid:str) -> dict|None:
+    "Those of `--rules`; a fault in them is a `UsageError` that names its place"
+    if not path: return None
+    if grid: raise UsageError('--rules or --grid, not both; --tables takes rules')
+    with silence_stderr(): from hdr.tables import page_rules
+    try: return page_rules(json.loads(Path(path).read_text(encoding='utf-8')), path)
+    except ValueError as e: raise UsageError(str(e) if path in str(e) else f'{path}: no JSON: {e}') from None
+
 def output_places(
     files:list,  # to be read
     folder:Path,  # for the results

@@ -126,15 +126,21 @@ class Stream:
 class Fault(str):
     "Words on what could not be read, or not all of it"
 
+def reader_of(form:str) -> Any:
+    "What reads a file: for forms another than for all else"
+    if form == 'forms':
+        from hdr.rows import read_sheets
+        return read_sheets
+    from hdr.read import convert
+    return convert
+
 def read_one(
     work:tuple,  # a file, its place or None, a format, and more that `hdr.read.convert` takes
 ) -> tuple[Path, bytes|None, str]:  # the file; what was read, None: nothing; a few words
     "Read a file without a library's greetings; a fault is told, not raised"
     file, place, form = work[:3]
     try:
-        with silence_stderr():
-            from hdr.read import convert
-            content, words = convert(*work)
+        with silence_stderr(): content, words = reader_of(form)(*work)
         if place: return file, b'', words
         if form == 'page' and content.count(b'</PcGts>') > 1:
             raise UsageError('several pages: --format page needs --out DIR')

@@ -124,24 +124,25 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
                 and usual > 2) if p.boxes is not None else 0
             if p.boxes is not None and p.evidence+.5*min(0, usual)+alone < least: p.text, p.digits = '', []
 
-def doubt(p:Place) -> tuple[bool, str]:
+def doubt(p:Place, sure:float) -> tuple[bool, str]:
     "Is it to be looked at, and why?"
     if '?' in p.text: return True, 'a mark that was not understood'
-    if p.digits and p.confidence < unsure: return True, f'sure to {p.confidence:.0%} only'
+    if p.digits and sure < unsure: return True, f'sure to {sure:.0%} only'
     if p.digits and p.evidence < .6: return True, 'perhaps a word'
     return False, ''
 
 def as_field(kind:str, p:Place, **more) -> Field:
     "What was read in a place"
-    flagged, reason = doubt(p)
-    about = dict(text=p.text, confidence=round(p.confidence, 4) if p.digits else 1.,
+    some = readings(p.text, p.digits, p.said, 20)
+    sure = dict(map(tuple, some)).get(p.text, p.confidence) if p.digits else 1.
+    flagged, reason = doubt(p, sure)
+    about = dict(text=p.text, confidence=round(sure, 4),
         box=bounding_box([[*p.corners.min(0), *p.corners.max(0)]]),
         flagged=flagged, reason=reason, printed=p.printed,
         corners=p.corners.round(1).tolist())
     for d in p.digits: d.printed = p.printed
     out = Cell(kind, **about, **more) if kind == 'cell' else Field(kind, **about, **more)
     out.marks, out.said = p.digits, p.said
-    some = readings(p.text, p.digits, p.said, 20)
     if p.text: out.alternatives = [[t, round(v, 4)] for t,v in some[:5] if v > 5e-4]
     return out
 

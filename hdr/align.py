@@ -15,14 +15,16 @@ from .ink import rescale
 from .ruling import contrast_to_ink, paper_contrast
 from .sheet import flatten_sheet, find_sheet, quarter_turn
 
-# %% ../nbs/27_align.ipynb #fa257f7f
+# %% ../nbs/27_align.ipynb #9ba8402f
 @dataclass
 class Print:
     "A page, its ink, and features of it"
     grey:np.ndarray  # (h,w) uint8
     side:int=1100  # features are looked for in a picture so small
     @cached_property
-    def small(self) -> float: "By how much it is smaller"; return min(1., self.side/max(self.grey.shape))
+    def small(self) -> float:
+        "By how much it is smaller"
+        return min(1., self.side/max(self.grey.shape))
     @cached_property
     def ink(self) -> np.ndarray: "(h,w) 0..1"; return contrast_to_ink(*paper_contrast(self.grey))
     @cached_property
@@ -42,7 +44,8 @@ def matches(
     if len(d) < 4 or len(e) < 4: return np.zeros((0,2)), np.zeros((0,2))
     pairs = [m[0] for m in cv2.BFMatcher(cv2.NORM_L2).knnMatch(d, e, 2)
         if len(m) > 1 and m[0].distance < ratio*m[1].distance]
-    return p[[m.queryIdx for m in pairs]].reshape(-1, 2), q[[m.trainIdx for m in pairs]].reshape(-1, 2)
+    return p[[m.queryIdx for m in pairs]].reshape(-1, 2), q[[m.trainIdx for m in pairs]].reshape(-1,
+        2)
 
 def is_sheet(
     m:np.ndarray|None,  # (3,3) from the form to the picture
@@ -69,9 +72,10 @@ def first_guess(
     if len(p) < least: return None, np.zeros((0,4))
     m, ok = cv2.findHomography(p, q, cv2.USAC_MAGSAC, 4/seen.small, maxIters=5000, confidence=.999)
     good = ok is not None and ok.sum() >= least and is_sheet(m, form.grey.shape, seen.grey.shape)
-    return (m if good else None), np.hstack([p, q])[~ok.ravel().astype(bool)] if good else np.zeros((0,4))
+    return (m if good else None), np.hstack([p,
+        q])[~ok.ravel().astype(bool)] if good else np.zeros((0,4))
 
-# %% ../nbs/27_align.ipynb #242c7948
+# %% ../nbs/27_align.ipynb #bc30245c
 @dataclass
 class Alignment:
     "How a form lies in a picture"
@@ -102,11 +106,14 @@ def lay_over(
     "The picture as the form lies"
     h, w = shape
     if a.shifts is None:
-        return cv2.warpPerspective(seen, a.place, (w,h), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP, borderValue=fill)
+        return cv2.warpPerspective(seen, a.place, (w,h), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP,
+            borderValue=fill)
     by = cv2.resize(a.shifts, (w,h), interpolation=cv2.INTER_LINEAR)
     x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-    at = cv2.perspectiveTransform((np.stack([x, y], -1)+by).reshape(1, -1, 2).astype(np.float32), a.place)[0]
-    return cv2.remap(seen, *(np.ascontiguousarray(at[:,i].reshape(h, w), np.float32) for i in (0, 1)),
+    at = cv2.perspectiveTransform((np.stack([x, y], -1)+by).reshape(1, -1, 2).astype(np.float32),
+        a.place)[0]
+    return cv2.remap(seen, *(np.ascontiguousarray(at[:,i].reshape(h, w), np.float32)
+        for i in (0, 1)),
         cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
 
 def patch_shifts(
@@ -118,12 +125,14 @@ def patch_shifts(
     alike:float=.5,  # least correlation
 ) -> tuple[np.ndarray, np.ndarray]:  # (n,2) places on the form; (n,2) how far they are off
     "Where patches with corners of print are found again"
-    spots = cv2.goodFeaturesToTrack(cv2.GaussianBlur(form, (0,0), 1.5), most, .02, max(form.shape)/45, blockSize=2*half//3)
+    spots = cv2.goodFeaturesToTrack(cv2.GaussianBlur(form, (0,0), 1.5), most, .02,
+        max(form.shape)/45, blockSize=2*half//3)
     at, by, (h, w) = [], [], form.shape
     for x,y in [] if spots is None else spots.reshape(-1, 2).round().astype(int):
         x, y = (int(min(max(v, half+reach), n-half-reach-1)) for v,n in ((x, w), (y, h)))
         part = form[y-half:y+half+1,x-half:x+half+1]
-        r = cv2.matchTemplate(over[y-half-reach:y+half+reach+1,x-half-reach:x+half+reach+1], part, cv2.TM_CCOEFF_NORMED)
+        r = cv2.matchTemplate(over[y-half-reach:y+half+reach+1,x-half-reach:x+half+reach+1], part,
+            cv2.TM_CCOEFF_NORMED)
         j, i = np.unravel_index(int(r.argmax()), r.shape)
         if not r[j,i] > alike or i in (0, 2*reach) or j in (0, 2*reach): continue
         fine = [peak(r[j,i-1:i+2]), peak(r[j-1:j+2,i])]
@@ -144,10 +153,12 @@ def refit(
     "The homography that patches agree on"
     size = np.diag([scale, scale, 1.])
     shape = tuple(int(round(n*scale)) for n in form.shape)
-    small, near = cv2.resize(form, shape[::-1], interpolation=cv2.INTER_AREA), Alignment(a.place@np.linalg.inv(size))
+    small, near = cv2.resize(form, shape[::-1],
+        interpolation=cv2.INTER_AREA), Alignment(a.place@np.linalg.inv(size))
     at, by = patch_shifts(small, lay_over(seen, near, shape, 0), reach)
     if len(at) < 8: return a
-    m, ok = cv2.findHomography(at/scale, near.to_picture(at+by, shape), cv2.USAC_MAGSAC, 3, maxIters=3000)
+    m, ok = cv2.findHomography(at/scale, near.to_picture(at+by, shape), cv2.USAC_MAGSAC, 3,
+        maxIters=3000)
     good = ok is not None and ok.sum() >= 8 and is_sheet(m, form.shape, seen.shape)
     return Alignment(m) if good else a
 
@@ -166,13 +177,15 @@ def bend(
     if ok.sum() < 20: return a
     h, w = form.shape
     n = grid, max(2, round(grid*h/w))
-    spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))), -1).reshape(-1, 2)
-    plate = RBFInterpolator(at[ok], by[ok], neighbors=min(40, int(ok.sum())), smoothing=30., kernel='thin_plate_spline', degree=1)
+    spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))), -1).reshape(-1,
+        2)
+    plate = RBFInterpolator(at[ok], by[ok], neighbors=min(40, int(ok.sum())), smoothing=30.,
+        kernel='thin_plate_spline', degree=1)
     far = np.linalg.norm(spots[:,None]-at[ok][None], axis=2).min(1)/(.12*max(h, w))
     by = plate(spots).clip(-reach, reach)*np.clip(2-far, 0, 1)[:,None]  # nothing is known there
     return Alignment(a.place, shifts=by.reshape(n[1], n[0], 2).astype(np.float32))
 
-# %% ../nbs/27_align.ipynb #190f6a81
+# %% ../nbs/27_align.ipynb #1ec6e5ea
 same_form = .55  # least score
 
 def print_found(
@@ -204,12 +217,14 @@ def other_guesses(form:Print, seen:Print):
     for k in range(4):
         turned = (flat.shape[::-1] if k%2 else flat.shape)
         if .7 < (w/h)/(turned[1]/turned[0]) < 1.4:
-            yield np.linalg.inv(quarter_turn(flat.shape, k)@m)@np.diag([turned[1]/w, turned[0]/h, 1])
+            yield np.linalg.inv(quarter_turn(flat.shape, k)@m)@np.diag([turned[1]/w, turned[0]/h,
+                1])
 
 def refined(form:Print, seen:Print, m:np.ndarray) -> Alignment:
     "From a guess to an alignment"
     a = Alignment(m)
-    for scale,reach in (.5, 12), (1., 8): a = refit(form.ink, seen.ink, a, scale*min(1., 1700/max(form.grey.shape)), reach)
+    for scale,reach in (.5, 12), (1., 8):
+        a = refit(form.ink, seen.ink, a, scale*min(1., 1700/max(form.grey.shape)), reach)
     flat, bent = (scored(form, seen, b) for b in (a, bend(form.ink, seen.ink, a)))
     return bent if bent.score > flat.score+.003 else flat  # paper that is flat is better taken so
 
@@ -224,7 +239,8 @@ def align(
         tries = [best] if best else []
         tries += [refined(form, seen, g) for g in other_guesses(form, seen)]
         best = max(tries, key=lambda a: a.score, default=None)
-    elif second_sheet(rest, m, form, seen): best.notes.append('two sheets in the picture: one of them was read')
+    elif second_sheet(rest, m, form, seen):
+        best.notes.append('two sheets in the picture: one of them was read')
     return best
 
 def second_sheet(
@@ -239,5 +255,6 @@ def second_sheet(
     back = cv2.perspectiveTransform(rest[None,:,2:], there)[0]
     outside = ((back < 0) | (back > (w, h))).any(1)
     if outside.sum() < least: return False
-    n, ok = cv2.findHomography(rest[outside,:2], rest[outside,2:], cv2.USAC_MAGSAC, 4/seen.small, maxIters=3000)
+    n, ok = cv2.findHomography(rest[outside,:2], rest[outside,2:], cv2.USAC_MAGSAC, 4/seen.small,
+        maxIters=3000)
     return ok is not None and ok.sum() >= least and is_sheet(n, form.grey.shape, seen.grey.shape)

@@ -575,7 +575,8 @@ def load_rules(path:str, grid:str) -> dict|None:
     if grid: raise UsageError('--rules or --grid, not both; --tables takes rules')
     with silence_stderr(): from hdr.tables import page_rules
     try: return page_rules(json.loads(Path(path).read_text(encoding='utf-8')), path)
-    except ValueError as e: raise UsageError(str(e) if path in str(e) else f'{path}: no JSON: {e}') from None
+    except ValueError as e:
+        raise UsageError(str(e) if path in str(e) else f'{path}: no JSON: {e}') from None
 
 def output_places(
     files:list,  # to be read

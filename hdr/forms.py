@@ -50,16 +50,18 @@ def without_print(
     kept = print_ & through & dark
     return np.where((print_ > 0) & (kept == 0), 0, ink).astype(np.float32), print_
 
-# %% ../nbs/27_forms.ipynb #c1ef202a
+# %% ../nbs/27_forms.ipynb #ccaff878
 def value_of(
     text:str,
     kind:str,  # one of `hdr.templates.kinds`
     rules:Any=(),  # a date or a time is written as they say
 ) -> int|Decimal|date|time|None:  # None: empty, or it can't be one
     "What a field means"
-    given = [r.format for r in rules if isinstance(r, (Date, Time))] if not isinstance(rules, dict) else []
+    given = [r.format for r in rules if isinstance(r, (Date, Time))] if not isinstance(rules,
+        dict) else []
     if kind in ('date', 'time'):
-        ways = given or (['%d.%m.%Y', '%d.%m.%y', '%Y-%m-%d'] if kind == 'date' else ['%H:%M', '%H:%M:%S'])
+        ways = given or (['%d.%m.%Y', '%d.%m.%y', '%Y-%m-%d'] if kind == 'date'
+            else ['%H:%M', '%H:%M:%S'])
         found:Any = next((m for w in ways if (m := moment_of(text, w))), None)
         return getattr(found, kind)() if found else None
     n = decimal_of(text)
@@ -92,7 +94,7 @@ class FormCell(Value, Cell):
     "The same in a table"
     name:str=''
 
-# %% ../nbs/27_forms.ipynb #0e5423ec
+# %% ../nbs/27_forms.ipynb #da5344e5
 def place_at(box:list) -> Place:
     "A place to be read"
     x0, y0, x1, y1 = box
@@ -127,7 +129,8 @@ def lay_sheet(form:Print, seen:Print, a:Alignment) -> Sheet:
     over = lay_over(seen.grey, a, shape, 255)
     over[~inside] = int(np.median(over[inside])) if inside.any() else 255
     window = 1.7*max(.65*writing_size(form.ink), .0075*max(shape))
-    ink = contrast_to_ink(*paper_contrast(over, window=window))*cv2.erode(inside.astype(np.uint8), np.ones((5,5), np.uint8))
+    ink = contrast_to_ink(*paper_contrast(over, window=window))*cv2.erode(inside.astype(np.uint8),
+        np.ones((5,5), np.uint8))
     return Sheet(over, inside, *without_print(ink, form.ink))
 
 def read_sheet(
@@ -148,14 +151,17 @@ def form_field(f:TemplateField, places:list[Place], s:Sheet) -> list:
     if f.kind == 'table':
         out:list = []
         for n,c,p in zip(names_of(f), f.cells, places):
-            made = FormCell(**vars_of(as_field('cell', p, row=c['row'], column=c['column'])), name=n)
+            made = FormCell(**vars_of(as_field('cell', p, row=c['row'], column=c['column'])),
+                name=n)
             out.append(keep_marks(made, p.digits, p.said, s, f, 'number'))
         return out
     whole = as_comb(places) if f.kind == 'comb' else as_field('line', places[0])
     made = FormField(**vars_of(whole), name=f.name)
     return [keep_marks(made, whole.marks, whole.said, s, f, f.kind)]
 
-def vars_of(f:Field) -> dict: "What its class has"; return {k: getattr(f, k) for k in f.__dataclass_fields__}
+def vars_of(f:Field) -> dict:
+    "What its class has"
+    return {k: getattr(f, k) for k in f.__dataclass_fields__}
 
 def keep_marks(made:Any, marks:Any, said:Any, s:Sheet, f:TemplateField, kind:str) -> Any:
     "What is needed while a form is read, and whether the picture shows it all"
@@ -163,7 +169,8 @@ def keep_marks(made:Any, marks:Any, said:Any, s:Sheet, f:TemplateField, kind:str
     x0, y0, x1, y1 = made.box
     seen = s.inside[max(0, y0):y1,max(0, x0):x1]
     if not seen.size or seen.mean() < .95:
-        made.flagged, made.reason, made.confidence = True, 'cut off: the picture does not show all of it', min(made.confidence, .5)
+        made.flagged, made.confidence = True, min(made.confidence, .5)
+        made.reason = 'cut off: the picture does not show all of it'
     return made
 
 # %% ../nbs/27_forms.ipynb #c1fc7c3f
@@ -193,11 +200,13 @@ class Form:
         write_bytes(path, text.encode())
         return None
 
-# %% ../nbs/27_forms.ipynb #7d162f91
+# %% ../nbs/27_forms.ipynb #9f6e5e59
 def form_to_dicts(f:Form) -> list[dict]:
     "Its pages, each with the form's name, score and reason"
     about = dict(form=f.template.name if f.template else None, score=f.score, reason=f.reason)
-    def plain(d): return d | {'fields': [{**v, 'value': said(n.value)} for v,n in zip(d['fields'], d.pop('own'))]}
+    def plain(d):
+        return d | {'fields': [{**v, 'value': said(n.value)}
+            for v,n in zip(d['fields'], d.pop('own'))]}
     def said(v): return v if v is None or isinstance(v, int) else str(v)
     return [plain(page_to_dict(p) | {'own': p.fields}) | about for p in f.pages]
 
@@ -215,7 +224,8 @@ def best_fit(
     return best
 
 def read_form_page(
-    t:Template, k:int, form:Print, seen:Print, a:Alignment, page:PageImage, file:str, threshold:float,
+    t:Template, k:int, form:Print, seen:Print, a:Alignment, page:PageImage, file:str,
+    threshold:float,
 ) -> tuple[Page, list, list]:  # the page; fields; (field of the template, its cells) of each table
     "One page of a form that fits"
     s = lay_sheet(form, seen, a)
@@ -223,9 +233,11 @@ def read_form_page(
     made = [form_field(f, p, s) for f,p in zip(fields, read_sheet(fields, s, threshold))]
     h, w = form.grey.shape
     by = rescale_factor(page.grey, seen.grey)
-    out = Page(file, page.number, w, h, 0, [], s.over, hdr=__version__, weights=networks_used(), dpi=0., notes=list(a.notes),
+    out = Page(file, page.number, w, h, 0, [], s.over, hdr=__version__, weights=networks_used(),
+        dpi=0., notes=list(a.notes),
         to_file=(np.array(page.to_file)@by@a.place).tolist())
-    return out, [f for some in made for f in some], [(f, some) for f,some in zip(fields, made) if f.kind == 'table']
+    return out, [f for some in made for f in some], [(f, some) for f,some in zip(fields, made)
+        if f.kind == 'table']
 
 def rescale_factor(page:np.ndarray, seen:np.ndarray) -> np.ndarray:
     "(3,3) from the picture as it is looked at to the page"
@@ -242,13 +254,16 @@ def finish_form(form:Form, tables:list):
     "Rules, missing pages, and what the JSON has"
     t:Any = form.template
     have = {f.name for f in form.fields}
-    late = [FormField(f.kind if f.kind != 'table' else 'number', name=n, flagged=True, confidence=0., box=list(f.box), reason=f'page {f.page} is missing')
+    late = [FormField(f.kind if f.kind != 'table' else 'number', name=n, flagged=True,
+        confidence=0.,
+        box=list(f.box), reason=f'page {f.page} is missing')
         for f in t.fields for n in names_of(f) if n not in have]
     form.fields += late
     for f,cells in tables:
         if isinstance(f.rules, dict): apply_table_rules(form_table(f, cells), f.rules, f.columns)
         form.tables.append(form_table(f, cells))
-    own = {f.name: [r for r in f.rules if not r.joint] for f in t.fields if f.kind != 'table' and f.rules}
+    own = {f.name: [r for r in f.rules if not r.joint] for f in t.fields if f.kind != 'table'
+        and f.rules}
     joint = t.rules+[r for f in t.fields if f.kind != 'table' for r in f.rules if r.joint]
     if own or joint: apply_rules(form.fields, own, joint, [f.name for f in form.fields])
     for f in form.fields: f.printed = 0.
@@ -260,7 +275,7 @@ def number_form(page:Page, fields:list, tables:list[Table]):
     page.__post_init__()
     for f in fields: f.digits = [d.id for d in f.marks]
 
-# %% ../nbs/27_forms.ipynb #32cd7cc7
+# %% ../nbs/27_forms.ipynb #b05b808c
 def read_forms(
     source:Any,  # path, bytes, Pillow image or array; a PDF may have many sheets
     templates:Template|list[Template],  # several: each sheet is of the one that fits
@@ -275,13 +290,17 @@ def read_forms(
         seen = Print(rescale(page.grey, min(1., (6e6/page.grey.size)**.5)))
         i, k, a = best_fit(several, seen, prints)
         fits = a is not None and a.score >= same_form
-        if now and not (fits and now[0].template is several[i] and k > now[3]): yield closed(*now[:3]); now = None
+        if now and not (fits and now[0].template is several[i] and k > now[3]):
+            yield closed(*now[:3])
+            now = None
         if not fits: yield other_form(file, page, a, several); continue
         now = now or (Form(file, several[i], a.score), [], [], 0)
-        out, fields, tables = read_form_page(several[i], k, prints[i,k], seen, a, page, file, threshold)
+        out, fields, tables = read_form_page(several[i], k, prints[i,k], seen, a, page, file,
+            threshold)
         out.sha256 = sha256
         now[0].pages.append(out); now[0].fields += fields; now[1].append(fields); now[2].extend(tables)
-        now[0].score, now[0].reason = min(now[0].score, a.score), '; '.join(filter(None, [now[0].reason, *a.notes]))
+        now[0].score, now[0].reason = min(now[0].score,
+            a.score), '; '.join(filter(None, [now[0].reason, *a.notes]))
         now = (*now[:3], k)
         if k == len(several[i].pages): yield closed(*now[:3]); now = None
     if now: yield closed(*now[:3])
@@ -295,7 +314,7 @@ def read_form(
     found = list(read_forms(source, templates, threshold))
     return found[0] if len(found) == 1 else found
 
-# %% ../nbs/27_forms.ipynb #2aff1367
+# %% ../nbs/27_forms.ipynb #05e9104f
 def closed(form:Form, fields:list[list], tables:list) -> Form:
     "A sheet whose pages are all there, or as many as came"
     finish_form(form, tables)
@@ -307,6 +326,8 @@ def other_form(file:str, page:PageImage, a:Alignment|None, templates:list[Templa
     h, w = page.grey.shape
     score = a.score if a else 0.
     empty = float((Print(rescale(page.grey, min(1., 800/max(h, w)))).ink > .5).mean()) < .0005
-    words = 'an empty sheet' if empty else f'another form: {score:.0%} of the print of {" or ".join(t.name for t in templates)} was found'
+    names = ' or '.join(t.name for t in templates)
+    words = f'another form: {score:.0%} of the print of {names} was found'
+    if empty: words = 'an empty sheet'
     out = Page(file, page.number, w, h, 0, [], page.grey, hdr=__version__, to_file=page.to_file)
     return Form(file, None, score, pages=[out], reason=words)

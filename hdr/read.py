@@ -21,7 +21,8 @@ from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
 from .rules import checked_rule, Pattern
-from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid, read_layout,
+from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
+    read_layout,
     table_csv, table_json, xlsx_bytes)
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
@@ -169,7 +170,8 @@ def keep_boxes(
 def row_lines(table:Table) -> list[Line]:
     "A line for each row that has something in it"
     rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
-    return [Line(' '.join(c.text for c in row), [d for c in row for d in c.marks]) for row in rows if row]
+    return [Line(' '.join(c.text for c in row), [d for c in row for d in c.marks]) for row in rows
+        if row]
 
 def ruled_items(page:Page) -> list:
     "Fields, tables and cells"
@@ -222,7 +224,8 @@ def read_ruled(
     tables, fields, rest = read_layout(layout, threshold)
     if not any(t.cells for t in tables) and not fields: return None
     if rules: apply_page_rules(tables, fields, rules)
-    lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields if f.marks]
+    lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields
+        if f.marks]
     more = read_rest(layout.ink*rest, threshold)
     if rules and rules.get('all'): view.notes += apply_line_rules(more, rules['all'])
     lines += more
@@ -233,11 +236,13 @@ def read_ruled(
         k = view.rotation//90
         image, upright = np.ascontiguousarray(np.rot90(grey, k)), quarter_turn(grey.shape, k)
         back, to_view = upright@np.linalg.inv(to_view), upright
-    out = Page(file, page, image.shape[1], image.shape[0], view.rotation, lines, image, fields, tables,
+    out = Page(file, page, image.shape[1], image.shape[0], view.rotation, lines, image, fields,
+        tables,
         hdr=__version__, weights=networks_used(), dpi=round(seen.dpi, 3), notes=view.notes,
         to_file=(np.array(seen.to_file)@np.linalg.inv(to_view)).tolist())
     if back is not None: shift_back(out, back)
-    for f in (f for f in ruled_items(out) if not isinstance(f, Table)): f.digits = [d.id for d in f.marks]
+    for f in (f for f in ruled_items(out) if not isinstance(f, Table)):
+        f.digits = [d.id for d in f.marks]
     for t in tables: setattr(t, 'image', image)
     return out
 
@@ -353,7 +358,9 @@ def read(
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"
     faults:list[ImageError] = []
-    if pattern: rules = {**(rules or {}), 'all': [*(rules or {}).get('all', []), checked_rule(Pattern, {'pattern': pattern}, 'pattern')]}
+    if pattern:
+        rules = {**(rules or {}), 'all': [*(rules or {}).get('all', []),
+            checked_rule(Pattern, {'pattern': pattern}, 'pattern')]}
     found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print, rules))
     if faults and not found: raise faults[0]
     for e in faults: warnings.warn(f'{e}; {len(found)} other pages were read', stacklevel=2)
@@ -390,7 +397,8 @@ def output_paths(
             n = counts[f.stem.casefold()]
             stem = f.stem if n == 1 else f'{f.stem}-{n}'
             key, (base, _, number) = file_key(Path(stem)), file_key(Path(stem)).rpartition('.')
-            paged = suffix == formats['page'][0] and (number.isdigit() and base in stems or key in bases)
+            paged = suffix == formats['page'][0] and (number.isdigit() and base in stems
+                or key in bases)
             place = f'{home}{os.sep}{key}'
             if not (key in stems or paged or place+suffix in taken or place in drawn): break
         stems.add(key)
@@ -439,7 +447,8 @@ def convert(
     format:str='text',  # one of `formats`
     threshold:float=.5,  # least confidence
     annotate:bool=False,  # a picture of each page beside it, with boxes
-    grid:tuple[int,int]|bool|str=False,  # rows and columns; True: as the rules say; 'tables': all of them
+    grid:tuple[int,int]|bool|str=False,
+    # rows and columns; True: as the rules say; 'tables': all of them
     field:bool=False,  # see `read_page`
     rules:dict|None=None,  # see `read_page`
 ) -> tuple[bytes, str]:  # what would be written, without a target; a few words about it
@@ -453,7 +462,8 @@ def convert(
     def each():
         for p in read_pages(file, threshold, field=field, faults=faults, rules=rules):
             digits = [d for l in p.lines for d in l.digits]
-            counts[:] = counts[0]+len(digits), counts[1]+sum(d.rejected for d in digits), counts[2]+1
+            counts[:] = counts[0]+len(digits), counts[1]+sum(d.rejected
+                for d in digits), counts[2]+1
             if target and annotate:
                 write_beside(file, annotated_path(target, suffix, p.page), png_bytes(p.show()))
             if format != 'pdf': p.image = None

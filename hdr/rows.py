@@ -14,7 +14,7 @@ from .run import UsageError
 from pathlib import Path
 from typing import Any
 
-# %% ../nbs/44_rows.ipynb #ab9a5f52
+# %% ../nbs/44_rows.ipynb #35f62224
 @lru_cache
 def load_templates(paths:tuple[str,...]) -> list:
     "Once in a process"
@@ -36,9 +36,11 @@ def read_sheets(
         if crops: save_crops(f, crops, n)
         pages += [{**p, 'sheet': n} for p in form_to_dicts(f)]
         flags = sum(v.flagged for v in f.fields)
-        words.append(f'{f.template.name}, {flags} of {len(f.fields)} flagged' if f.template else f.reason)
+        words.append(f'{f.template.name}, {flags} of {len(f.fields)} flagged' if f.template
+            else f.reason)
     if faults and not pages: raise faults[0]
-    pages += [{'file': str(file), 'page': 0, 'sheet': 0, 'form': None, 'score': 0, 'reason': str(e), 'fields': []} for e in faults]
+    pages += [{'file': str(file), 'page': 0, 'sheet': 0, 'form': None, 'score': 0, 'reason': str(e),
+        'fields': []} for e in faults]
     said = words[0] if len(words) == 1 else f'{len(words)} sheets'
     return json.dumps(pages).encode(), said
 
@@ -47,9 +49,10 @@ def save_crops(f:Any, crops:Path, n:int):
     from hdr.documents import write_bytes
     from hdr.image import png_bytes
     for v in f.fields:
-        if v.image is not None: write_bytes(crops.with_name(f'{crops.name}.{n}.{v.name}.png'), png_bytes(v.crop()))
+        if v.image is not None:
+            write_bytes(crops.with_name(f'{crops.name}.{n}.{v.name}.png'), png_bytes(v.crop()))
 
-# %% ../nbs/44_rows.ipynb #447444a6
+# %% ../nbs/44_rows.ipynb #4aceaf27
 def sheets_of(pages:list[dict]) -> list[list[dict]]:
     "Pages of one sheet together"
     found:dict[tuple, list] = {}
@@ -70,7 +73,8 @@ def form_rows(pages:list[dict], templates:list) -> list[dict]:
     rows = []
     for sheet in sheets_of(pages):
         have, first = {f['name']: f for p in sheet for f in p['fields']}, sheet[0]
-        row:dict = dict(file=printable(first['file']), page=first['page'], form=first['form'] or '', score=first['score'])
+        row:dict = dict(file=printable(first['file']), page=first['page'], form=first['form'] or '',
+            score=first['score'])
         row |= {n: shown(have[n]) if n in have else '' for n in names}
         row |= {f'{n}.confidence': have[n]['confidence'] if n in have else None for n in names}
         rows.append(row | dict(flagged=flags_of(list(have.values())), reason=first['reason']))
@@ -88,7 +92,8 @@ def table_rows(pages:list[dict], t:Any) -> list[dict]:
             if not any(f['text'] for f in some.values()): continue
             row:dict = dict(file=printable(sheet[0]['file']), page=sheet[0]['page'], row=r)
             row |= {called[k]: shown(some[k]) if k in some else '' for k in columns}
-            row |= {f'{called[k]}.confidence': some[k]['confidence'] if k in some else None for k in columns}
+            row |= {f'{called[k]}.confidence': some[k]['confidence'] if k in some else None
+                for k in columns}
             rows.append(row | dict(flagged=flags_of(list(some.values()))))
     return rows
 
@@ -122,7 +127,8 @@ def sheets_bytes(several:dict[str, list[dict]]) -> bytes:
         sheet.append(list(rows[0]) if rows else ['file'])
         for row in rows:
             plain = ('file', 'form', 'flagged', 'reason')
-            sheet.append([as_number(v) if isinstance(v, str) and k not in plain else v for k,v in row.items()])
+            sheet.append([as_number(v) if isinstance(v, str) and k not in plain else v
+                for k,v in row.items()])
             if row['flagged'] or row.get('reason'):
                 for c in sheet[sheet.max_row]: c.fill = PatternFill('solid', fgColor='FFE699')
     book.save(out)
@@ -131,13 +137,15 @@ def sheets_bytes(several:dict[str, list[dict]]) -> bytes:
 def outputs(output:Path, pages:list[dict], templates:list) -> dict[Path, bytes]:
     "All files that are written, each whole"
     several = {'sheets': form_rows(pages, templates)}
-    several |= {f.name: table_rows(pages, f) for t in templates for f in t.fields if f.kind == 'table'}
+    several |= {f.name: table_rows(pages, f) for t in templates for f in t.fields
+        if f.kind == 'table'}
     found = {output.with_suffix('.json'): json.dumps(pages, indent=1).encode()}
     if output.suffix == '.xlsx': return found | {output: sheets_bytes(several)}
     make = csv_bytes if output.suffix == '.csv' else parquet_bytes
-    return found | {output if n == 'sheets' else output.with_suffix(f'.{n}{output.suffix}'): make(r) for n,r in several.items()}
+    return found | {output if n == 'sheets' else output.with_suffix(f'.{n}{output.suffix}'): make(r)
+        for n,r in several.items()}
 
-# %% ../nbs/44_rows.ipynb #02732c63
+# %% ../nbs/44_rows.ipynb #5333bdb2
 class Journal:
     "What was read so far"
     def __init__(self,
@@ -146,7 +154,8 @@ class Journal:
         more:str='',  # what else changes what is read
     ):
         self.path = output.with_name(f'.{output.name}.part')
-        content = b''.join(Path(p).read_bytes() for p in templates)+more.encode()+__version__.encode()
+        content = b''.join(Path(p).read_bytes()
+            for p in templates)+more.encode()+__version__.encode()
         self.key, self.done = hashlib.sha256(content).hexdigest(), dict[str, dict]()
         if self.path.exists(): self.resume()
         else: self.path.write_text(json.dumps(dict(key=self.key))+'\n')
@@ -154,7 +163,8 @@ class Journal:
     def resume(self):
         "Whole lines of an earlier start"
         lines = [l for l in self.path.read_text(encoding='utf-8').split('\n')[:-1] if l]
-        if not lines or json.loads(lines[0]).get('key') != self.key: lines = [json.dumps(dict(key=self.key))]
+        if not lines or json.loads(lines[0]).get('key') != self.key:
+            lines = [json.dumps(dict(key=self.key))]
         self.path.write_text('\n'.join(lines)+'\n')  # without what was cut off
         self.done = {d['file']: d for d in map(json.loads, lines[1:])}
 
@@ -166,11 +176,12 @@ class Journal:
     def add(self, file:Path, pages:list[dict]):
         "One more file"
         self.done[str(file)] = dict(file=str(file), stamp=stamp(file), pages=pages)
-        with open(self.path, 'a', encoding='utf-8') as f: f.write(json.dumps(self.done[str(file)])+'\n')
+        with open(self.path, 'a', encoding='utf-8') as f:
+            f.write(json.dumps(self.done[str(file)])+'\n')
 
 def stamp(file:Path) -> list: "Its size and time"; s = os.stat(file); return [s.st_size, s.st_mtime]
 
-# %% ../nbs/44_rows.ipynb #458bbb10
+# %% ../nbs/44_rows.ipynb #2ae4b3fa
 suffixes = '.csv', '.xlsx', '.parquet'
 
 def check_rows(output:str, jobs:int, threshold:float) -> Path:
@@ -180,9 +191,12 @@ def check_rows(output:str, jobs:int, threshold:float) -> Path:
     if not 0 <= threshold <= 1: raise UsageError(f'--threshold {threshold:g}: wanted is 0 to 1')
     check_output(output, [])
     path = Path(output)
-    if path.suffix not in suffixes: raise UsageError(f'{output}: wanted is a name that ends in {", ".join(suffixes)}')
-    if path.exists(): raise UsageError(f'{output}: is there already; take it away, or write somewhere else')
-    if not os.access(path.resolve().parent, os.W_OK): raise UsageError(f'{output}: can\'t be written there')
+    if path.suffix not in suffixes:
+        raise UsageError(f'{output}: wanted is a name that ends in {", ".join(suffixes)}')
+    if path.exists():
+        raise UsageError(f'{output}: is there already; take it away, or write somewhere else')
+    if not os.access(path.resolve().parent, os.W_OK):
+        raise UsageError(f'{output}: can\'t be written there')
     return path
 
 def scans_of(paths:list[str]) -> list[Path]:
@@ -196,13 +210,19 @@ def new_form(paths:list[str], output:str, draw:str, filled:bool):
     with silence_stderr(): from hdr.forms import Template
     if Path(output or 'x').suffix != '.json': raise UsageError('form new needs -o FILE.json')
     for p in (output, *([draw] if draw else [])): check_output(p, paths)
-    if len(paths) > 1 and not filled: raise UsageError(f'{len(paths)} files: one blank is wanted, or --filled and some sheets that were filled in')
-    with silence_stderr(): t = Template.from_filled(paths, Path(output).stem) if filled else Template.from_blank(paths[0])
+    if len(paths) > 1 and not filled:
+        raise UsageError(f'{len(paths)} files: one blank is wanted, or --filled and five filled sheets')
+    with silence_stderr():
+        t = Template.from_filled(paths,
+            Path(output).stem) if filled else Template.from_blank(paths[0])
     t.save(output)
     if draw: save_drawing(t, draw)
     values = len(t.names)
-    print(f'{printable(output)}: {len(t.fields)} fields, {values} values on {len(t.pages)} page{"s"*(len(t.pages) > 1)}', file=sys.stderr)
-    if not values: print('no place to write was found on it: add fields to the file by hand', file=sys.stderr)
+    pages = f'{len(t.pages)} page{"s"*(len(t.pages) > 1)}'
+    print(f'{printable(output)}: {len(t.fields)} fields, {values} values on {pages}',
+        file=sys.stderr)
+    if not values:
+        print('no place to write was found on it: add fields to the file by hand', file=sys.stderr)
 
 def save_drawing(t:Any, draw:str):
     "A picture for each page: form.png, form.2.png, ..."
@@ -210,28 +230,38 @@ def save_drawing(t:Any, draw:str):
     from hdr.image import png_bytes
     place = Path(draw)
     for n in range(1, len(t.pages)+1):
-        write_bytes(place if n == 1 else place.with_suffix(f'.{n}{place.suffix}'), png_bytes(t.draw(n)))
+        write_bytes(place if n == 1 else place.with_suffix(f'.{n}{place.suffix}'),
+            png_bytes(t.draw(n)))
 
 def read_forms_into(paths:list[str], output:str, crops:str, jobs:int, threshold:float) -> int:
     "`hdr form read`"
     with silence_stderr(): from hdr.read import output_paths
     templates = tuple(p for p in paths if p.endswith('.json'))
-    if not templates: raise UsageError('form read needs a template first: hdr form read form.json scans/ -o rows.csv')
-    place, files = check_rows(output, jobs, threshold), scans_of([p for p in paths if p not in templates])
-    if not files: raise UsageError('no scans were given: hdr form read form.json scans/ -o rows.csv')
+    if not templates:
+        raise UsageError('form read needs a template first: hdr form read form.json scans/ -o rows.csv')
+    place, files = check_rows(output, jobs, threshold), scans_of([p for p in paths
+        if p not in templates])
+    if not files:
+        raise UsageError('no scans were given: hdr form read form.json scans/ -o rows.csv')
     loaded, folder = load_templates(templates), output_folder(crops)
     journal = Journal(place, list(templates), f'{threshold} {crops}')
-    pictures = [p.with_suffix('') for p in output_paths(files, folder, '.png')] if folder else [None]*len(files)
-    work = [(f, None, 'forms', templates, c, threshold) for f,c in zip(files, pictures) if not journal.has(f)]
-    if len(work) < len(files): print(f'{len(files)-len(work)} of {len(files)} files were read before', file=sys.stderr)
+    pictures = [p.with_suffix('') for p in output_paths(files, folder,
+        '.png')] if folder else [None]*len(files)
+    work = [(f, None, 'forms', templates, c, threshold) for f,c in zip(files, pictures)
+        if not journal.has(f)]
+    if len(work) < len(files):
+        print(f'{len(files)-len(work)} of {len(files)} files were read before', file=sys.stderr)
     bad = 0
     for n,(file,content,words) in enumerate(read_files(work, jobs), 1):
         bad += isinstance(words, Fault) or content is None
-        print(f'[{n}/{len(work)}] '+('hdr: error: '+words if content is None else f'{printable(file)}: {words}'), file=sys.stderr, flush=True)
+        print(f'[{n}/{len(work)}] '+('hdr: error: '+words if content is None
+            else f'{printable(file)}: {words}'), file=sys.stderr, flush=True)
         if content is not None: journal.add(file, json.loads(content))
         else: journal.done[str(file)] = dict(pages=[lost_sheet(file, words)])
     from hdr.documents import write_bytes
-    for path,data in outputs(place, [p for f in files for p in journal.done[str(f)]['pages']], loaded).items(): write_bytes(path, data)
+    for path,data in outputs(place, [p for f in files for p in journal.done[str(f)]['pages']],
+        loaded).items():
+        write_bytes(path, data)
     journal.path.unlink()
     return int(bad > 0)
 
@@ -239,16 +269,23 @@ def lost_sheet(file:Path, words:str) -> dict:
     "A row for a file that could not be read"
     return dict(file=str(file), page=0, sheet=0, form=None, score=0, reason=str(words), fields=[])
 
-# %% ../nbs/44_rows.ipynb #afeca372
+# %% ../nbs/44_rows.ipynb #5b9b579e
 form_options:list[tuple] = [
-    (('what',), dict(choices=['new', 'read'], help='new: a template of a blank; read: rows of sheets')),
-    (('paths',), dict(metavar='PATH', nargs='+', help='new: the blank; read: templates (JSON), then scans, PDFs, folders')),
-    (('-o', '--output'), dict(metavar='FILE', default='', help='new: form.json; read: rows.csv, rows.xlsx or rows.parquet')),
-    (('--draw',), dict(metavar='PNG', default='', help='new: the blank with its fields and their names')),
-    (('--filled',), dict(action='store_true', help='new: no blank is there, but five sheets that were filled in')),
+    (('what',), dict(choices=['new', 'read'],
+    help='new: a template of a blank; read: rows of sheets')),
+    (('paths',), dict(metavar='PATH', nargs='+',
+    help='new: the blank; read: templates (JSON), then scans, PDFs, folders')),
+    (('-o', '--output'), dict(metavar='FILE', default='',
+    help='new: form.json; read: rows.csv, rows.xlsx or rows.parquet')),
+    (('--draw',), dict(metavar='PNG', default='',
+    help='new: the blank with its fields and their names')),
+    (('--filled',),
+    dict(action='store_true', help='new: no blank is there, but five sheets that were filled in')),
     (('--crops',), dict(metavar='DIR', default='', help='read: pictures of all fields')),
-    (('--threshold',), dict(metavar='T', type=float, default=.5, help="digits with less confidence are '?'; default: %(default)s")),
-    (('--jobs',), dict(metavar='N', type=int, default=1, help='read: files at the same time; default: %(default)s'))]
+    (('--threshold',), dict(metavar='T', type=float, default=.5,
+    help="digits with less confidence are '?'; default: %(default)s")),
+    (('--jobs',), dict(metavar='N', type=int, default=1,
+    help='read: files at the same time; default: %(default)s'))]
 
 def form(
     what:str,  # 'new' or 'read'

@@ -7,7 +7,7 @@ __all__ = ['RuleError', 'Length', 'Pattern', 'Range', 'Date', 'Time', 'OneOf', '
            'Ascending', 'Equal', 'rule_to_json', 'rule_from_json', 'rules_from_json', 'obey', 'obey_together',
            'apply_rules', 'apply_table_rules']
 
-# %% ../nbs/23_rules.ipynb #979e6822
+# %% ../nbs/23_rules.ipynb #0d9ae21a
 import math, re
 import numpy as np
 from collections import defaultdict
@@ -18,76 +18,17 @@ from difflib import SequenceMatcher
 from heapq import heappop, heappush
 from typing import Any
 from .page import Digit, Field, Table
-
-# %% ../nbs/23_rules.ipynb #04a8176e
-def digit_probabilities(
-    d:Digit,
-    least:float=1e-5,  # what every digit has
-) -> np.ndarray:  # (10,) that sum to 1
-    "All ten, where they are known; else as far as `top` goes"
-    p = np.full(10, least)
-    if len(d.p): p = np.maximum(p, d.p)
-    for k,v in d.top or [[d.digit, d.confidence]]: p[k] = max(p[k], v)
-    return p/p.sum()
-
-def likeliest_digits(
-    ps:list[np.ndarray],  # (10,) of each place
-    most:int,
-) -> list[tuple[str,float]]:  # digits and probability, likeliest first
-    "The likeliest strings of digits, place after place"
-    texts, total = [''], np.ones(1)
-    for p in ps:
-        all_ = (total[:,None]*p).ravel()
-        best = np.argsort(-all_, kind='stable')[:most]
-        texts, total = [texts[i//10]+str(i%10) for i in best.tolist()], all_[best]
-    return list(zip(texts, total.tolist()))
-
-def shape_of(text:str) -> str: "A text with 0 for each digit"; return re.sub('[0-9?]', '0', text)
-
-def fill_shape(shape:str, digits:str) -> str:
-    "The inverse, with these digits"
-    rest = iter(digits)
-    return ''.join(next(rest) if c == '0' else c for c in shape)
-
-# %% ../nbs/23_rules.ipynb #b98942ea
-temperature = 1.  # of whole fields, see below
-
-def readings(
-    text:str,  # as read, with a digit or '?' for each of the digits
-    digits:list[Digit],
-    said:Any=(),  # texts with probabilities, by `hdr.strings.n_best`
-    most:int=200,
-) -> list[list]:  # [text, probability], likeliest first
-    "What may be meant"
-    if not text: return [['', 1.]]
-    own, n, shapes = shape_of(text), len(digits), defaultdict(float)
-    other = [(t, p) for t,p in said if t and len(re.sub('[^0-9]', '', t)) != n]
-    for t,p in said:
-        if len(re.sub('[^0-9]', '', t)) == n: shapes[shape_of(t)] += p
-    shapes[own] = max(shapes[own], sum(shapes.values())/2, .5*sum(p for _,p in other), 1e-3)
-    some = likeliest_digits([digit_probabilities(d) for d in digits], most)
-    found:dict[str, float] = defaultdict(float)
-    for shape,w in shapes.items():
-        for t,p in some if w > 1e-6 else []: found[fill_shape(shape, t)] += w*p
-    for t,p in other: found[t] += p
-    return sharpened(found, most)
-
-def sharpened(
-    found:dict[str, float],  # text -> how likely, not scaled
-    most:int,
-) -> list[list]:  # [text, probability], likeliest first
-    "Probabilities at the temperature of whole fields"
-    best = sorted(found.items(), key=lambda i: -i[1])[:most]
-    p = np.array([v for _,v in best])**(1/temperature)
-    return [[t, float(v)] for (t,_),v in zip(best, p/p.sum())]
+from .strings import readings
 
 # %% ../nbs/23_rules.ipynb #f634890c
 class RuleError(ValueError): "A rule that is not known or can't be meant; the message says where it stands"
 
-# %% ../nbs/23_rules.ipynb #ad1c3615
+# %% ../nbs/23_rules.ipynb #c5802596
 known:dict[str, type] = {}  # name -> class
 
-def rule_name(kind:type) -> str: "As in JSON"; return re.sub('(?<!^)(?=[A-Z])', '_', kind.__name__).lower()
+def rule_name(kind:type) -> str:
+    "As in JSON"
+    return re.sub('(?<!^)(?=[A-Z])', '_', kind.__name__).lower()
 
 def rule(kind):
     "A class becomes a dataclass that JSON knows by its name"
@@ -102,7 +43,9 @@ class Rule:
 
 def plain_text(text:str) -> str: "Without blanks"; return re.sub(r'\s', '', text)
 
-def digits_of(text:str) -> list[int]: "Its digits as numbers"; return [int(c) for c in text if c in '0123456789']
+def digits_of(text:str) -> list[int]:
+    "Its digits as numbers"
+    return [int(c) for c in text if c in '0123456789']
 
 def decimal_of(
     text:str,  # with a decimal point or comma, and perhaps dots between thousands
@@ -126,9 +69,11 @@ def moment_of(
     try: return datetime.strptime(t, way)
     except ValueError: return None
 
-def day_of(day:Any) -> date|None: "A date, also as '2026-01-31'"; return date.fromisoformat(day) if isinstance(day, str) else day
+def day_of(day:Any) -> date|None:
+    "A date, also as '2026-01-31'"
+    return date.fromisoformat(day) if isinstance(day, str) else day
 
-# %% ../nbs/23_rules.ipynb #ad7c0caf
+# %% ../nbs/23_rules.ipynb #7991e9ce
 @rule
 class Length(Rule):
     "So many digits"
@@ -155,8 +100,11 @@ class Range(Rule):
     max:float|None=None
     def obeys(self, text):
         n = decimal_of(text)
-        return n is not None and (self.min is None or n >= self.min) and (self.max is None or n <= self.max)
-    def fault(self): return 'min is above max' if None not in (self.min, self.max) and self.min > self.max else ''
+        return n is not None and (self.min is None or n >= self.min) and (self.max is None
+            or n <= self.max)
+    def fault(self):
+        return 'min is above max' if None not in (self.min,
+            self.max) and self.min > self.max else ''
 
 @rule
 class Date(Rule):
@@ -166,9 +114,12 @@ class Date(Rule):
     before:Any=None  # the last
     def obeys(self, text):
         day = moment_of(text, self.format)
-        return day is not None and (day_of(self.after) or date.min) <= day.date() <= (day_of(self.before) or date.max)
+        return day is not None and (day_of(self.after)
+            or date.min) <= day.date() <= (day_of(self.before) or date.max)
     def fault(self):
-        try: return 'after is later than before' if (day_of(self.after) or date.min) > (day_of(self.before) or date.max) else ''
+        try:
+            return 'after is later than before' if (day_of(self.after)
+                or date.min) > (day_of(self.before) or date.max) else ''
         except (ValueError, TypeError): return 'dates are written as 2026-01-31'
 
 @rule
@@ -187,7 +138,7 @@ class OneOf(Rule):
     @property
     def all(self) -> list[str]: return [plain_text(str(v)) for v in self.values]
 
-# %% ../nbs/23_rules.ipynb #81745a13
+# %% ../nbs/23_rules.ipynb #a0ac8bdf
 @rule
 class Luhn(Rule):
     "The check digit of cards (Luhn 1954)"
@@ -205,7 +156,8 @@ class Mod11(Rule):
 @rule
 class Mod97(Rule):
     "ISO 7064 with two check digits at the end: the number leaves 1"
-    def obeys(self, text): return len(d := digits_of(text)) > 2 and int(''.join(map(str, d)))%97 == 1
+    def obeys(self, text):
+        return len(d := digits_of(text)) > 2 and int(''.join(map(str, d)))%97 == 1
 
 @rule
 class Check(Rule):
@@ -215,7 +167,8 @@ class Check(Rule):
     remainder:int=0
     def obeys(self, text):
         d = digits_of(text)
-        return len(d) == len(self.weights) and sum(w*v for w,v in zip(self.weights, d))%self.modulus == self.remainder
+        return len(d) == len(self.weights) and sum(w*v
+            for w,v in zip(self.weights, d))%self.modulus == self.remainder
     def fault(self): return '' if self.modulus > 1 else 'a modulus of 2 or more is wanted'
 
 # %% ../nbs/23_rules.ipynb #b7779605
@@ -257,14 +210,15 @@ class Equal(Rule):
     def names(self) -> list[str]: return [self.a, self.b]
     def holds(self, texts): return plain_text(texts[self.a]) == plain_text(texts[self.b])
 
-# %% ../nbs/23_rules.ipynb #5259b2d1
+# %% ../nbs/23_rules.ipynb #0d4ed8bd
 def rule_to_json(
     rule:Any,  # a rule
 ) -> dict:
     "Its name, and what it was given"
     some = {f.name: (getattr(rule, f.name), f.default) for f in fields(rule)}
     plain = lambda v: v.isoformat() if isinstance(v, date) else v
-    return {'rule': rule_name(type(rule)), **{k: plain(v) for k,(v,d) in some.items() if d is MISSING or v != d}}
+    return {'rule': rule_name(type(rule)), **{k: plain(v) for k,(v,d) in some.items()
+        if d is MISSING or v != d}}
 
 def rule_from_json(
     known_as:Any,  # such as {'rule': 'length', 'least': 5}
@@ -273,13 +227,16 @@ def rule_from_json(
     "The inverse; what is wrong is a `RuleError` that names the place"
     at = f'{place}: ' if place else ''
     if not isinstance(known_as, dict) or 'rule' not in known_as:
-        raise RuleError(f'{at}wanted is a rule such as {{"rule": "length", "least": 5}}, not {str(known_as)[:60]}')
+        raise RuleError(f'{at}wanted is a rule such as {{"rule": "length", "least": 5}}, '
+            f'not {str(known_as)[:60]}')
     name = str(known_as['rule'])
     kind = known.get(name) or known.get({'oneof': 'one_of', 'rowsum': 'row_sum'}.get(name, ''))
     if kind is None: raise RuleError(f'{at}no rule {name!r}; there are: {", ".join(known)}')
-    given, wanted = {k: v for k,v in known_as.items() if k != 'rule'}, {f.name: f for f in fields(kind)}
+    given, wanted = {k: v for k,v in known_as.items() if k != 'rule'}, {f.name: f
+        for f in fields(kind)}
     for k in given:
-        if k not in wanted: raise RuleError(f'{at}rule {name} has no {k!r}; it has: {", ".join(wanted) or "nothing"}')
+        if k not in wanted:
+            raise RuleError(f'{at}rule {name} has no {k!r}; it has: {", ".join(wanted) or "nothing"}')
     missing = [k for k,f in wanted.items() if f.default is MISSING and k not in given]
     if missing: raise RuleError(f'{at}rule {name} lacks {missing[0]!r}')
     return checked_rule(kind, given, f'{at}rule {name}')
@@ -294,17 +251,19 @@ def rules_from_json(
     if why := contradiction(out): raise RuleError(f'{place}: {why}')
     return out
 
-# %% ../nbs/23_rules.ipynb #d540fa9f
-types = {'int': (int,), 'int|None': (int, type(None)), 'float|None': (int, float, type(None)), 'str': (str,), 'list': (list,), 'bool': (bool,)}
+# %% ../nbs/23_rules.ipynb #7ea2060a
+types = {'int': (int,), 'int|None': (int, type(None)), 'float|None': (int, float, type(None)),
+    'str': (str,), 'list': (list,), 'bool': (bool,)}
 
 def checked_rule(kind:type, given:dict, at:str) -> Any:
     "A rule whose values are of the right type and can be meant"
     for f in fields(kind):
-        name = f.type if isinstance(f.type, str) else getattr(f.type, '__name__', str(f.type)).replace(' ', '')
+        name = f.type if isinstance(f.type, str) else getattr(f.type, '__name__',
+            str(f.type)).replace(' ', '')
         want = types.get(name) or types.get(str(f.type).replace(' ', ''))
         v = given.get(f.name, f.default)
         if want and (not isinstance(v, want) or isinstance(v, bool) and bool not in want):
-            raise RuleError(f'{at}: {f.name} is {v!r}; wanted is {str(f.type).replace("<class ", "").strip(">")}')
+            raise RuleError(f'{at}: {f.name} is {v!r}; wanted is {name}')
     out = kind(**given)
     if why := out.fault(): raise RuleError(f'{at}: {why}')
     return out
@@ -312,21 +271,25 @@ def checked_rule(kind:type, given:dict, at:str) -> Any:
 def contradiction(rules:list) -> str:
     "Two that nothing can obey, as far as that is plain; '' where there are none"
     for r in rules:
-        if isinstance(r, OneOf) and not any(all(o.obeys(v) for o in rules if not o.joint) for v in r.all):
-            others = [o for o in rules if o is not r and not o.joint and not any(o.obeys(v) for v in r.all)]
+        if isinstance(r, OneOf) and not any(all(o.obeys(v) for o in rules if not o.joint)
+            for v in r.all):
+            others = [o for o in rules if o is not r and not o.joint
+                and not any(o.obeys(v) for v in r.all)]
             return f'no value of rule one_of obeys rule {rule_name(type((others or rules)[0]))}'
     lengths = [r for r in rules if isinstance(r, Length)]
     ranges = [r for r in rules if isinstance(r, Range)]
     low = [(r.least, r.longest) for r in lengths]
-    span = [(-math.inf if r.min is None else r.min, math.inf if r.max is None else r.max) for r in ranges]
+    span = [(-math.inf if r.min is None else r.min, math.inf if r.max is None else r.max)
+        for r in ranges]
     for some,name in (low, 'length'), (span, 'range'):
-        if some and max(a for a,_ in some) > min(b for _,b in some): return f'two rules {name} contradict each other'
+        if some and max(a for a,_ in some) > min(b for _,b in some):
+            return f'two rules {name} contradict each other'
     for r in lengths:
         if span and r.longest < 15 and max(a for a,_ in span) >= 10**r.longest:
             return f'rule length contradicts rule range: no number of {r.longest} digits is so large'
     return ''
 
-# %% ../nbs/23_rules.ipynb #15a4f3aa
+# %% ../nbs/23_rules.ipynb #59b05a99
 doubt = .01  # how often a rule is wrong for a sheet
 within = 1e-4  # least probability, of all that obey together, at which one of them is taken
 unsure = .8  # a field with less confidence is flagged
@@ -353,27 +316,32 @@ def settled(
 ) -> Reading:
     "The words for it"
     sure = share*total/(total+doubt) if names else share
-    if not total > within: return Reading(first, round(total, 4), True, f'nothing likely obeys rule {" and ".join(names)}')
+    if not total > within:
+        return Reading(first, round(total, 4), True,
+            f'nothing likely obeys rule {" and ".join(names)}')
     words = f'changed by rule {" and ".join(names)}' if text != first else ''
     if sure < unsure: words = (words+', ' if words else '')+f'sure to {sure:.0%} only'
     return Reading(text, round(sure, 4), sure < unsure, words)
 
-# %% ../nbs/23_rules.ipynb #f35e2e79
+# %% ../nbs/23_rules.ipynb #711819fc
 def obey(
     alternatives:list,  # [text, probability], likeliest first
     rules:list,
 ) -> Reading:
     "The likeliest that obeys; where nothing does within reason, the first one, flagged"
     first = alternatives[0][0]
-    if not first: return Reading('', float(alternatives[0][1]), alternatives=[list(a) for a in alternatives[:1]])
+    if not first:
+        return Reading('', float(alternatives[0][1]),
+            alternatives=[list(a) for a in alternatives[:1]])
     some = [[t, p] for t,p in alternatives if t and not broken_rules(t, rules)]
     total = sum(p for _,p in some)
     text, p = some[0] if some else (first, 0.)
     out = settled(first, text, p/max(total, 1e-12), total, broken_rules(first, rules))
-    out.alternatives = [[t, p/total] for t,p in some] if total > within else [list(a) for a in alternatives]
+    out.alternatives = [[t, p/total] for t,p in some] if total > within else [list(a)
+        for a in alternatives]
     return out
 
-# %% ../nbs/23_rules.ipynb #697152b2
+# %% ../nbs/23_rules.ipynb #c98d8042
 def assign_once(
     rule:OneOf,
     several:dict[str, list],  # name -> alternatives
@@ -382,7 +350,8 @@ def assign_once(
     "Each value to one field at most"
     from scipy.optimize import linear_sum_assignment
     names, values = [n for n,a in several.items() if a[0][0]], rule.all
-    p = np.array([[max(dict(map(tuple, several[n])).get(v, 0), least) for v in values] for n in names]).reshape(-1, len(values))
+    p = np.array([[max(dict(map(tuple, several[n])).get(v, 0), least) for v in values]
+        for n in names]).reshape(-1, len(values))
     rows, columns = linear_sum_assignment(-np.log(p))
     taken = np.zeros(len(values))
     taken[columns] = p[rows,columns]/(p[rows,columns]+doubt)
@@ -392,7 +361,8 @@ def assign_once(
         total, first = p[i,k]+free.sum()-free[k], several[names[i]][0][0]
         wrong = ['OneOf'] if first != values[k] else []
         out[names[i]] = settled(first, values[k], p[i,k]/total, total, wrong)
-        out[names[i]].alternatives = [[values[k], p[i,k]/total], *([values[j], free[j]/total] for j in np.argsort(-free)[:4] if j != k)]
+        out[names[i]].alternatives = [[values[k], p[i,k]/total],
+            *([values[j], free[j]/total] for j in np.argsort(-free)[:4] if j != k)]
     return out
 
 def likeliest_jointly(
@@ -432,7 +402,8 @@ def obey_jointly(
     for i,n in enumerate(names):
         best = found[0][0][i] if found else 0
         same = sum(p for at,p in found if at[i] == best)
-        out[n] = settled(several[n][0][0], several[n][best][0], same/max(total, 1e-300), min(1., total/max(base, 1e-300)), wrong)
+        out[n] = settled(several[n][0][0], several[n][best][0], same/max(total, 1e-300),
+            min(1., total/max(base, 1e-300)), wrong)
     return out
 
 # %% ../nbs/23_rules.ipynb #0edda7c4
@@ -470,7 +441,7 @@ def connected_rules(rules:list) -> list[list]:
         groups = [g for g in groups if g not in near]+[[r, *(o for g in near for o in g)]]
     return groups
 
-# %% ../nbs/23_rules.ipynb #7e362471
+# %% ../nbs/23_rules.ipynb #2e9958d9
 def alternatives_of(
     f:Field,  # as read, with its digits
     most:int=200,
@@ -486,12 +457,14 @@ def digits_for(
     sure:float,  # of the new ones
 ) -> list[Digit]:
     "A digit for each in the text"
-    want, have, out = re.sub('[^0-9?]', '', text), ''.join('?' if d.rejected else str(d.digit) for d in digits), []
+    want, have, out = re.sub('[^0-9?]', '', text), ''.join('?' if d.rejected else str(d.digit)
+        for d in digits), []
     for what,a,b,c,d in SequenceMatcher(None, have, want, autojunk=False).get_opcodes():
         for k in range(c, d):
             old = digits[min(a+k-c, b-1 if b > a else b, len(digits)-1)]
             if what != 'equal':
-                top = [[int(want[k]), round(sure, 4)], *(t for t in old.top if t[0] != int(want[k]))]
+                top = [[int(want[k]), round(sure, 4)],
+                    *(t for t in old.top if t[0] != int(want[k]))]
                 old = Digit(int(want[k]), round(sure, 4), list(old.box), False, top, old.printed)
             out.append(old)
     return out
@@ -505,8 +478,10 @@ def put_reading(
     if r.text != f.text: f.marks = digits_for(r.text, list(f.marks), r.confidence)
     if r.text != f.text and f.cells: f.cells = cells_for(r.text, f.cells)
     changed, f.text, f.confidence = r.text != f.text, r.text, r.confidence
-    f.alternatives = [[t, round(p, 4)] for t,p in r.alternatives[:most] if p > 5e-5] or f.alternatives
-    if r.flagged or changed or f.reason.startswith('sure to'): f.flagged, f.reason = r.flagged, r.reason
+    f.alternatives = [[t, round(p, 4)] for t,p in r.alternatives[:most]
+        if p > 5e-5] or f.alternatives
+    if r.flagged or changed or f.reason.startswith('sure to'):
+        f.flagged, f.reason = r.flagged, r.reason
 
 def cells_for(text:str, cells:list[str]) -> list[str]:
     "Places of a comb for another text; where it has another length, it begins where the first began"
@@ -516,7 +491,7 @@ def cells_for(text:str, cells:list[str]) -> list[str]:
     for i,c in zip(full, text): out[i] = c
     return out
 
-# %% ../nbs/23_rules.ipynb #a76c709e
+# %% ../nbs/23_rules.ipynb #2e4f2ca6
 def apply_rules(
     several:list[Field],  # are changed
     rules:dict[str, list],  # name -> its own rules
@@ -528,7 +503,8 @@ def apply_rules(
     for n in [*rules, *(n for r in joint for n in r.names())]:
         if n not in called: raise RuleError(f'no field {n!r}; there are: {", ".join(called)}')
     wanted = set(rules) | {n for r in joint for n in r.names()}
-    found = obey_together({n: alternatives_of(called[n]) for n in called if n in wanted}, rules, joint)
+    found = obey_together({n: alternatives_of(called[n]) for n in called if n in wanted}, rules,
+        joint)
     for n,r in found.items(): put_reading(called[n], r)
 
 def apply_table_rules(
@@ -538,7 +514,8 @@ def apply_table_rules(
 ):
     "Written cells of a table say what the rules of their columns say"
     cells = {f'r{c.row}c{c.column}': c for c in table.cells if c.printed < .5}
-    at = {**{str(k): k for k in range(1, table.columns+1)}, **{str(n): k for k,n in enumerate(names, 1)}}
+    at = {**{str(k): k for k in range(1, table.columns+1)},
+        **{str(n): k for k,n in enumerate(names, 1)}}
     own:dict[str, list] = {}
     joint:list = []
     def column(name):
@@ -551,15 +528,17 @@ def apply_table_rules(
         joint += [j for r in some if r.joint for j in rules_of_column(r, k, column, cells)]
     apply_rules(list(cells.values()), own, joint, list(cells))
 
-# %% ../nbs/23_rules.ipynb #e6796ad9
+# %% ../nbs/23_rules.ipynb #19dff943
 def rules_of_column(r:Any, k:int, column:Any, cells:dict) -> list:
     "A rule for columns as rules for cells"
     if isinstance(r, Ascending):
-        some = [n for n,c in cells.items() if c.column == (k if r.of is None else column(r.of)) and c.text]
+        some = [n for n,c in cells.items() if c.column == (k if r.of is None else column(r.of))
+            and c.text]
         return [Ascending(some)] if len(some) > 1 else []
     if not isinstance(r, RowSum): raise RuleError(f'rule {rule_name(type(r))} is not for columns')
     of, to, out = [column(c) for c in r.of], k if r.to is None else column(r.to), []
     for row in {c.row for c in cells.values()}:
         names = [f'r{row}c{c}' for c in of]
-        if f'r{row}c{to}' in cells and set(names) <= set(cells): out.append(Sum(names, f'r{row}c{to}'))
+        if f'r{row}c{to}' in cells and set(names) <= set(cells):
+            out.append(Sum(names, f'r{row}c{to}'))
     return out

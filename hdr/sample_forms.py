@@ -89,7 +89,9 @@ class FormSheet:
     def type(self, xy, text:str, size:int, anchor:str='ls', wide:float=1e9) -> float:
         "Print, no wider than that; gives its width"
         font = ImageFont.truetype(self.font, size)
-        while font.getlength(text) > wide and size > 8: size -= 1; font = ImageFont.truetype(self.font,
+        while font.getlength(text) > wide and size > 8:
+            size -= 1
+            font = ImageFont.truetype(self.font,
                 size)
         self.draw.text(xy, text, fill=235, font=font, anchor=anchor)
         return font.getlength(text)
@@ -147,13 +149,15 @@ def some_digits_text(rng, least:int=1, most:int=3) -> str:
     "A number of so many digits"
     return ''.join(map(str, rng.integers(0, 10, int(rng.integers(least, most+1)))))
 
-def cell_content(kind:str, row:int, rng:np.random.Generator) -> tuple[str, str]:  # 'write', 'print' or
+def cell_content(kind:str, row:int, rng:np.random.Generator) -> tuple[str,
+    str]:  # 'write', 'print' or
 # 'word'; text
     "What stands in a cell of a column of that kind"
     n = lambda *a: some_digits_text(rng, *a)
     if kind == 'id': return 'print', n(6, 6)
     if kind == 'no': return 'print', str(row)
-    if kind == 'name': return 'word', f'{rng.choice(form_names)}, {rng.choice([*"ABCDEFGHJKLMNOPRSTW"])}.'
+    if kind == 'name':
+        return 'word', f'{rng.choice(form_names)}, {rng.choice([*"ABCDEFGHJKLMNOPRSTW"])}.'
     if kind == 'word': return 'word', str(rng.choice(form_words))
     if rng.random() < .12: return 'write', ''
     texts = dict(small=lambda: n(1,2), decimal=lambda: n(1,2)+str(rng.choice(['.', ',']))+n(1,1)
@@ -162,10 +166,12 @@ def cell_content(kind:str, row:int, rng:np.random.Generator) -> tuple[str, str]:
         one=lambda: n(1,1), none=lambda: '')
     return 'write', texts[kind]()
 
-def table_cells(rng, rows:int, kinds:list[str], header:list[str]) -> dict:  # (row, column) -> (kind, text)
+def table_cells(rng, rows:int, kinds:list[str],
+    header:list[str]) -> dict:  # (row, column) -> (kind, text)
     "An ordinary table"
     cells = {(0,c): ('word', h) for c,h in enumerate(header)}
-    return cells | {(r,c): cell_content(k, r, rng) for r in range(1, rows+1) for c,k in enumerate(kinds)}
+    return cells | {(r,c): cell_content(k, r, rng) for r in range(1, rows+1)
+        for c,k in enumerate(kinds)}
 
 def draw_table(
     s:FormSheet, x:float, y:float,  # where it begins
@@ -177,10 +183,12 @@ def draw_table(
     missing:str='',  # outer rules that are not there: of 'lrtb'
     shade:float=0., head:int=1,  # how dark the header is, and its rows
     align:float|None=None, size:int=0,  # of writing; of print, pixels
-    along:bool|None=True, across:bool|None=True,  # rules of that direction; None: only the outer ones
+    along:bool|None=True, across:bool|None=True,
+    # rules of that direction; None: only the outer ones
 ):
     "Rules, print and writing"
-    xs, ys, (R, C) = x+np.cumsum([0, *widths]), y+np.cumsum([0, *heights]), (len(heights), len(widths))
+    xs, ys, (R, C) = x+np.cumsum([0, *widths]), y+np.cumsum([0, *heights]), (len(heights),
+        len(widths))
     spans = {k: v[2:] if len(v) > 2 else (1,1) for k,v in cells.items()}
     owner = {(r+i,c+j): (r,c) for (r,c),(rows,columns) in spans.items() for i in range(rows)
         for j in range(columns)}
@@ -190,7 +198,8 @@ def draw_table(
         gone = i == 0 and names[0] in missing or i == n and names[1] in missing
         if gone or not edge and (same or not wanted) or edge and wanted is False: return
         plain = edge and kind != 'double' or strong
-        s.rule(p, q, outer if edge or strong else inner, 230 if edge or strong else inner_dark, 'solid'
+        s.rule(p, q, outer if edge or strong else inner, 230 if edge or strong else inner_dark,
+            'solid'
             if plain else kind)
     for r,c in np.ndindex(R+1, C): wall((xs[c],ys[r]), (xs[c+1],ys[r]), r, R, 'tb', along,
             owner.get((r-1,c)) == owner.get((r,c)))
@@ -214,7 +223,8 @@ def ordinary(s:FormSheet, kinds, header, widths, height, rows, **how):
     "A titled table of some columns, as many rows as fit"
     rows = min(rows, int((s.h-330)/height)-1)
     s.title()
-    draw_table(s, .07*s.w, 230, widths, [height]*(rows+1), table_cells(s.rng, rows, kinds, header), **how)
+    draw_table(s, .07*s.w, 230, widths, [height]*(rows+1), table_cells(s.rng, rows, kinds, header),
+        **how)
     s.foot(230+(rows+2)*height)
 
 def layout_grades(s, **how):
@@ -239,23 +249,28 @@ def layout_weather(s):
     kinds = ['no']+['decimal' if rng.random() < .6 else 'small' for _ in range(n-1)]
     ordinary(s, kinds, ['Day', *map(str, range(1, n))], [70]+[int(.8*s.w/n)]*(n-1),
         int(rng.integers(40, 50)), int(rng.integers(8, 22)), outer=2, inner=1,
-        kind=str(rng.choice(['solid','solid','dotted','dashed'])), inner_dark=int(rng.integers(110, 230)))
+        kind=str(rng.choice(['solid','solid','dotted','dashed'])),
+        inner_dark=int(rng.integers(110, 230)))
 
 def layout_sudoku(s):
     "Boxes of single digits, printed and written, faint lines in a heavy frame"
     rng, n = s.rng, 9 if s.rng.random() < .7 else int(s.rng.integers(5, 12))
     side, one = int(rng.integers(54, 88)), lambda: str(rng.integers(1, 10))
-    cells = {(r,c): ('print', one()) if (u := rng.random()) < .35 else ('write', one() if u < .9 else '')
+    cells = {(r,c): ('print', one()) if (u := rng.random()) < .35
+        else ('write', one() if u < .9 else '')
         for r,c in np.ndindex(n, n)}
     s.title()
-    draw_table(s, .1*s.w+rng.uniform(0, 200), 240, [side]*n, [side]*n, cells, int(rng.integers(4,7)),
+    draw_table(s, .1*s.w+rng.uniform(0, 200), 240, [side]*n, [side]*n, cells,
+        int(rng.integers(4,7)),
         int(rng.integers(1,3)), int(rng.integers(90, 220)),
         str(rng.choice(['solid','solid','fine','dotted'])), 3 if n == 9 else 0, align=.5,
         size=int(.55*side))
 
 def layout_along(s): "Rules along only"; layout_grades(s, across=False, align=.5,
         inner_dark=int(s.rng.integers(140, 230)))
-def layout_across(s): "Rules across only"; layout_grades(s, along=None if s.rng.random() < .6 else False,
+def layout_across(s):
+    "Rules across only"
+    layout_grades(s, along=None if s.rng.random() < .6 else False,
         missing=str(s.rng.choice(['','lr'])), inner=2)
 def layout_open(s): "Some or all outer rules missing"; layout_grades(s,
         missing=str(s.rng.choice(['lr','tb','lrtb','t','b','r'])), inner=2, outer=2)
@@ -265,7 +280,8 @@ def layout_merged(s):
     rng, height = s.rng, int(s.rng.integers(46, 60))
     rows = min(int(rng.integers(5, 12)), int((s.h-400)/height)-2)
     word = lambda: str(rng.choice(form_words))
-    cells = {(0,0): ('word', 'No.', 2, 1), (0,1): ('word', 'Name', 2, 1), (0,2): ('word', word(), 1, 2),
+    cells = {(0,0): ('word', 'No.', 2, 1), (0,1): ('word', 'Name', 2, 1),
+        (0,2): ('word', word(), 1, 2),
         (0,4): ('word', word(), 1, 2), **{(1,c): ('word', word()) for c in range(2, 6)}}
     cells |= {(r+1,c): v for (r,c),v in table_cells(rng, rows,
         ['no','name','small','decimal','small','decimal'], ['']*6).items() if r}
@@ -294,10 +310,12 @@ def layout_marks(s):
     "A row of marks below their numbers"
     rng, n = s.rng, int(s.rng.integers(8, 18))
     side = int(min(70, .86*s.w/n))
-    cells = {(0,c): ('print', str(c+1)) for c in range(n)} | {(1,c): ('write', some_digits_text(rng, 1, 2)
+    cells = {(0,c): ('print', str(c+1)) for c in range(n)} | {(1,c): ('write',
+        some_digits_text(rng, 1, 2)
         if rng.random() < .6 else '') for c in range(n)}
     s.title()
-    draw_table(s, .06*s.w, 260, [side]*n, [int(.7*side), int(side*rng.uniform(.8, 1.2))], cells, outer=2,
+    draw_table(s, .06*s.w, 260, [side]*n, [int(.7*side), int(side*rng.uniform(.8, 1.2))], cells,
+        outer=2,
         shade=float(rng.choice([0,.15])))
     s.foot(500)
 
@@ -316,14 +334,16 @@ def layout_combs(s):
     rng, y, w = s.rng, 250, int(s.rng.integers(32, 58))
     kind, h = str(rng.choice(['closed','closed','apart','ticks'])), int(w*rng.uniform(1.05, 1.4))
     s.title()
-    for label in map(str, rng.choice(['Account number','Date of birth','Postal code','Telephone','Amount',
+    for label in map(str,
+        rng.choice(['Account number','Date of birth','Postal code','Telephone','Amount',
             'Member no.','Insurance'], int(rng.integers(4, 7)), replace=False)):
         s.type((.08*s.w, y+.7*h), label, 20)
         groups = [2,2,4] if 'Date' in label else [int(rng.integers(4, 7)),
             2] if label == 'Amount' else [min(int(rng.integers(5, 13)), int(.58*s.w/w))]
         n = sum(groups)
         filled = n if 'Date' in label else int(rng.integers(max(2, n-4), n+1))
-        first, x, i, dark, thick = int(rng.integers(0, n-filled+1)), .36*s.w, 0, int(rng.integers(120,
+        first, x, i, dark, thick = int(rng.integers(0,
+            n-filled+1)), .36*s.w, 0, int(rng.integers(120,
             235)), int(rng.integers(1, 4))
         for g in groups:
             cells, left, boxes = [str(rng.integers(0, 10)) if first <= k < first+filled else ''
@@ -332,7 +352,8 @@ def layout_combs(s):
                 boxes.append((x, y, x+w, y+h))
                 draw_comb(s, boxes[-1], kind, thick, dark, text)
                 x += w+(int(rng.integers(4, 10)) if kind == 'apart' else 0)
-            s.fields.append(dict(kind='comb', text=''.join(cells), cells=cells, box=[left, y, x, y+h],
+            s.fields.append(dict(kind='comb', text=''.join(cells), cells=cells,
+                box=[left, y, x, y+h],
                 name=label, boxes=boxes))
             i, x = i+g, x+int(rng.uniform(.3, .7)*w)
         y += int(h*rng.uniform(1.7, 2.4))
@@ -359,13 +380,17 @@ def layout_lines(s):
         x = .08*s.w+wide+10 if rng.random() < .5 else .35*s.w
         s.rule((x, y+2), (x+length, y+2), int(rng.integers(1,3)), int(rng.integers(110, 235)), kind)
         text, h = line_value(label, rng), .82*step
-        if text: s.write((x+8, y-h+int(.12*step), x+length-8, y+.12*step), text, None, s.hand.tall*.8*step)
-        s.fields.append(dict(kind='line', text=text, cells=[], box=[x, y-h, x+length, y+4], name=label))
+        if text:
+            s.write((x+8, y-h+int(.12*step), x+length-8, y+.12*step), text, None,
+                s.hand.tall*.8*step)
+        s.fields.append(dict(kind='line', text=text, cells=[], box=[x, y-h, x+length, y+4],
+            name=label))
         y += step
     s.foot(y+10)
 
 form_layouts = dict(grades=layout_grades, meters=layout_meters, weather=layout_weather,
-    sudoku=layout_sudoku, along=layout_along, across=layout_across, open=layout_open, merged=layout_merged,
+    sudoku=layout_sudoku, along=layout_along, across=layout_across, open=layout_open,
+    merged=layout_merged,
     several=layout_several, marks=layout_marks, combs=layout_combs, lines=layout_lines)
 
 # %% ../nbs/19_sample_forms.ipynb #17d22fa1
@@ -381,7 +406,8 @@ def scan_page(
     edge = float(rng.choice([.97, .9, .05, .6]) if rng.random() < .5 else page.max())
     out = cv2.warpAffine(page.astype(np.float32), m, size, flags=cv2.INTER_LINEAR if s > 1
         else cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=edge)
-    out = cv2.GaussianBlur(out, (0,0), rng.uniform(.5, .9))+rng.normal(0, rng.uniform(.005, .02), out.shape)
+    out = cv2.GaussianBlur(out, (0,0), rng.uniform(.5, .9))+rng.normal(0, rng.uniform(.005, .02),
+        out.shape)
     return (255*out.clip(0, 1)).astype(np.uint8), np.vstack([m, [0,0,1]])
 
 def table_top(shape:tuple[int,int], rng) -> np.ndarray:
@@ -506,10 +532,12 @@ def fill_cell(s:FormSheet, c:dict) -> dict:
 def fill_sheet(s:FormSheet) -> list[dict]:
     "All fields of a blank, by its hand"
     s.pen = np.zeros((s.h, s.w), np.float32)
-    out = [dict(name=f'{f["name"]} {i}', box=f['box'], **dict(comb=fill_comb, line=fill_line)[f['kind']](s, f))
+    out = [dict(name=f'{f["name"]} {i}', box=f['box'],
+        **dict(comb=fill_comb, line=fill_line)[f['kind']](s, f))
         for i,f in enumerate(s.fields)]
     cells = [(n, c) for n,t in enumerate(s.tables, 1) for c in t['cells'] if c['kind'] == 'write']
-    return out+[dict(name=f't{n}.r{c["row"]+1}c{c["column"]+1}', box=c['box'], **fill_cell(s, c)) for n,c in cells]
+    return out+[dict(name=f't{n}.r{c["row"]+1}c{c["column"]+1}', box=c['box'], **fill_cell(s, c))
+        for n,c in cells]
 
 def quarter(k:int, shape:tuple) -> np.ndarray:
     "(3,3): what `np.rot90` does with places"
@@ -525,7 +553,8 @@ def picture_of_sheet(page:np.ndarray, mode:str, rng) -> tuple[np.ndarray, np.nda
         y = np.arange(h, dtype=np.float32)
         by = fold_shift(y, fold).astype(np.float32)
         at = np.arange(w, dtype=np.float32)[None]-by[:,:1], np.repeat((y-by[:,1])[:,None], w, 1)
-        page = cv2.remap(page.astype(np.float32), *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        page = cv2.remap(page.astype(np.float32), *at, cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE)
     if mode == 'flat': image, m = (255*page.clip(0, 1)).astype(np.uint8), np.eye(3)
     else: image, m = (photo_of_page if mode in ('photo', 'fold') else scan_page)(page, rng)
     if mode == 'cut':
@@ -533,7 +562,8 @@ def picture_of_sheet(page:np.ndarray, mode:str, rng) -> tuple[np.ndarray, np.nda
         (top, left), (H, W) = rng.integers(0, by+1), image.shape-by
         image, m = image[top:top+H,left:left+W], np.array([[1,0,-left], [0,1,-top], [0,0,1.]])@m
     k = int(rng.choice(4, p=[.4,.2,.2,.2])) if mode != 'flat' else 0
-    _, data = cv2.imencode('.jpg', np.ascontiguousarray(np.rot90(image, k)), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 95))])
+    _, data = cv2.imencode('.jpg', np.ascontiguousarray(np.rot90(image, k)),
+        [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70, 95))])
     seen:Any = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
     return seen, quarter(k, image.shape)@m, fold
 

@@ -21,9 +21,9 @@ from .layout import connected_components, normalise_size
 from .nets import Net, merged_cells
 from .page import bounding_box, Cell, Field, Line, Table
 from .places import Place, read_places, weigh_print
-from .rules import (alternatives_of, apply_rules, apply_table_rules, obey, put_reading, readings, RuleError,
+from .rules import (alternatives_of, apply_rules, apply_table_rules, obey, put_reading, RuleError,
     rules_from_json)
-from .strings import read_lines
+from .strings import read_lines, readings
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
 def grid_rules(
@@ -122,7 +122,8 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
             alone = 1.8*(len(p.digits) == 1 and len(p.boxes) == 1
                 # a digit by itself, where the others are numbers
                 and usual > 2) if p.boxes is not None else 0
-            if p.boxes is not None and p.evidence+.5*min(0, usual)+alone < least: p.text, p.digits = '', []
+            if p.boxes is not None and p.evidence+.5*min(0, usual)+alone < least:
+                p.text, p.digits = '', []
 
 def doubt(p:Place, sure:float) -> tuple[bool, str]:
     "Is it to be looked at, and why?"
@@ -150,21 +151,27 @@ def as_table(net:Net, cells:list[tuple[tuple[int,int,int,int], Place]]) -> Table
     "A net whose places were read"
     c = net.corners()
     four = c[[0,0,-1,-1],[0,-1,-1,0]]
-    out:Any = [as_field('cell', p, row=i+1, column=j+1, row_span=r, column_span=k) for (i,j,r,k),p in cells]
-    return Table(*net.shape, out, bounding_box([[*four.min(0), *four.max(0)]]), four.round(1).tolist())
+    out:Any = [as_field('cell', p, row=i+1, column=j+1, row_span=r, column_span=k)
+        for (i,j,r,k),p in cells]
+    return Table(*net.shape, out, bounding_box([[*four.min(0), *four.max(0)]]),
+        four.round(1).tolist())
 
 def as_comb(some:list[Place]) -> Field:
     "A row of boxes as one field"
-    four = np.array([some[0].corners[0], some[-1].corners[1], some[-1].corners[2], some[0].corners[3]])
-    whole = Place(four, digits=[d for p in some for d in p.digits], text=''.join(p.text for p in some),
+    four = np.array([some[0].corners[0], some[-1].corners[1], some[-1].corners[2],
+        some[0].corners[3]])
+    whole = Place(four, digits=[d for p in some for d in p.digits],
+        text=''.join(p.text for p in some),
         evidence=9.)
-    out = as_field('comb' if len(some) > 1 else 'box', whole, cells=[p.text for p in some] if len(some) > 1
+    out = as_field('comb' if len(some) > 1 else 'box', whole,
+        cells=[p.text for p in some] if len(some) > 1
         else [])
     return out
 
 def line_place(r, others:list, size:float, high:float=2.9) -> Place:
     "The room above a line to write on, up to the next one"
-    above = [m.middle for m in others if m.middle < r.middle-size and m.start < r.end and m.end > r.start]
+    above = [m.middle for m in others if m.middle < r.middle-size and m.start < r.end
+        and m.end > r.start]
     if above: high = max(1.2, min(high, .9*(r.middle-max(above))/size))
     x = np.array([r.start-.3*size, r.end+.3*size])
     y = np.interp(x, r.at, r.mid)
@@ -174,13 +181,15 @@ def line_place(r, others:list, size:float, high:float=2.9) -> Place:
 def read_layout(
     layout:Layout,
     threshold:float=.5,  # a digit with less confidence is rejected
-) -> tuple[list[Table], list[Field], np.ndarray]:  # tables; fields; (h,w) bool: ink that was not read
+) -> tuple[list[Table], list[Field],
+np.ndarray]:  # tables; fields; (h,w) bool: ink that was not read
     "All tables, combs and lines of a page"
     nets = [net_places(n) for n in layout.tables]
     combs = [[p for n in g for _,p in net_places(n)] for g in layout.combs]
     lines = [line_place(r, layout.lines, layout.size) for r in layout.lines]
     single = [p for g in combs for p in g]
-    own = read_places(layout, [p for cells in nets for _,p in cells]+single+lines, single, threshold)
+    own = read_places(layout, [p for cells in nets for _,p in cells]+single+lines, single,
+        threshold)
     for cells in nets:
         for _,column in groupby(sorted((c for c in cells if c[0][0] > 0), key=lambda c: c[0][1]),
                 lambda c: c[0][1]): weigh_print([p for _,p in column], layout.size)
@@ -207,13 +216,16 @@ def page_rules(
     "Rules for `hdr.read.read` from JSON; a fault is a `RuleError` with its place"
     if isinstance(known_as, list): known_as = {'all': known_as}
     parts_ = 'all', 'columns', 'fields', 'rules'
-    if not isinstance(known_as, dict): raise RuleError(f'{place}: wanted is a list of rules, or {", ".join(parts_)}')
+    if not isinstance(known_as, dict):
+        raise RuleError(f'{place}: wanted is a list of rules, or {", ".join(parts_)}')
     for k in known_as:
         if k not in parts_: raise RuleError(f'{place}: no {k!r}; there are: {", ".join(parts_)}')
-    out:dict[str, Any] = {k: rules_from_json(known_as.get(k, []), f'{place}: {k}') for k in ('all', 'rules')}
+    out:dict[str, Any] = {k: rules_from_json(known_as.get(k, []), f'{place}: {k}')
+        for k in ('all', 'rules')}
     for part in 'columns', 'fields':
         some = known_as.get(part, {})
-        if not isinstance(some, dict): raise RuleError(f'{place}: {part}: wanted are names with their rules')
+        if not isinstance(some, dict):
+            raise RuleError(f'{place}: {part}: wanted are names with their rules')
         out[part] = {k: rules_from_json(v, f'{place}: {part}.{k}') for k,v in some.items()}
     return out
 
@@ -226,7 +238,8 @@ def apply_page_rules(
     wide = [t for t in tables if all(not str(k).isdigit() or int(k) <= t.columns for k in columns)]
     for t in wide or tables if columns else []: apply_table_rules(t, columns)
     names = [f'f{n}' for n in range(1, len(fields)+1)]
-    if rules.get('fields') or rules.get('rules'): apply_rules(fields, rules.get('fields') or {}, rules.get('rules') or [], names)
+    if rules.get('fields') or rules.get('rules'):
+        apply_rules(fields, rules.get('fields') or {}, rules.get('rules') or [], names)
     for f in [*fields, *(c for t in tables for c in t.cells)] if all_ else []:
         if f.text and f.printed < .5: put_reading(f, obey(alternatives_of(f), all_))
 
@@ -304,7 +317,8 @@ def fill_cell(sheet, c:Cell) -> str:  # its name
     cell = sheet.cell(c.row, c.column, as_number(c.text))
     if isinstance(cell.value, str): cell.number_format = '@'
     last = dict(end_row=c.row+c.row_span-1, end_column=c.column+c.column_span-1)
-    if c.row_span*c.column_span > 1: sheet.merge_cells(start_row=c.row, start_column=c.column, **last)
+    if c.row_span*c.column_span > 1:
+        sheet.merge_cells(start_row=c.row, start_column=c.column, **last)
     if c.flagged: cell.fill = PatternFill('solid', fgColor='FFE699')
     return cell.coordinate
 
@@ -353,7 +367,8 @@ def comb_table(f:Field, image=None) -> Table:
         digits = [next(rest) for _ in text]
         box = [int(f.box[0]+i*step), f.box[1], int(f.box[0]+(i+1)*step), f.box[3]]
         sure = float(np.prod([d.confidence for d in digits]))
-        cells.append(Cell('cell', text, confidence=sure, flagged=sure < unsure, box=box, row=1, column=i+1,
+        cells.append(Cell('cell', text, confidence=sure, flagged=sure < unsure, box=box, row=1,
+            column=i+1,
             digits=[d.id for d in digits]))
     out = Table(1, len(f.cells), cells, f.box, f.corners)
     out.image = image

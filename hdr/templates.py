@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kinds', 'template_schema', 'TemplateError', 'TemplateField', 'Template']
 
-# %% ../nbs/27_templates.ipynb #a12a6a65
+# %% ../nbs/27_templates.ipynb #f051dc76
 import base64, json, os
 import cv2
 import numpy as np
@@ -15,12 +15,12 @@ from PIL import Image, ImageDraw, ImageFont
 from typing import Any
 from .align import align, lay_over, Print
 from .documents import write_bytes
-from .frames import find_layout, Layout
-from .image import ImageError, load, named, page_images, png_bytes
+from .frames import find_layout
+from .image import ImageError, load, page_images, png_bytes
 from .ink import rescale
 from .page import bounding_box, json_list, json_object
 from .places import hand_out_ink, Place
-from .rules import known, rule_from_json, rule_to_json, RuleError, rules_from_json
+from .rules import known, rule_to_json, RuleError, rules_from_json
 from .sheet import straighten
 from .tables import line_place, net_places
 
@@ -40,8 +40,10 @@ class TemplateField:
     cells:list=field(default_factory=list)  # boxes of a comb's places; of a table {row, column, box}
     columns:list[str]=field(default_factory=list)  # names of a table's columns
 
-# %% ../nbs/27_templates.ipynb #0eb166d2
-def box_of(p:Place) -> list[int]: "Around a place"; return bounding_box([[*p.corners.min(0).round(), *p.corners.max(0).round()]])
+# %% ../nbs/27_templates.ipynb #f41595f6
+def box_of(p:Place) -> list[int]:
+    "Around a place"
+    return bounding_box([[*p.corners.min(0).round(), *p.corners.max(0).round()]])
 
 def marks_in(p:Place) -> np.ndarray:
     "(n,4) boxes of what is printed in a place, on the page"
@@ -56,9 +58,12 @@ def room_on_line(
     x0, y0, x1, y1 = box_of(p)
     base = y1-.6*size
     for a,b,c,d in marks_in(p):
-        if d > base-.8*size: x0 = max(x0, c+2) if (a+c)/2 < (x0+x1)/2 else x0; x1 = min(x1, a-2) if (a+c)/2 > (x0+x1)/2 else x1
+        if d > base-.8*size:
+            x0 = max(x0, c+2) if (a+c)/2 < (x0+x1)/2 else x0
+            x1 = min(x1, a-2) if (a+c)/2 > (x0+x1)/2 else x1
         else: y0 = max(y0, d+2)
-    return [int(x0), int(y0), int(x1), int(y1)] if x1-x0 > least*size and base-y0 > 1.1*size else None
+    return [int(x0), int(y0), int(x1),
+        int(y1)] if x1-x0 > least*size and base-y0 > 1.1*size else None
 
 def comb_field(places:list[Place]) -> dict:
     "A row of boxes"
@@ -70,7 +75,8 @@ def table_field(cells:list, size:float) -> dict|None:
     free = [((r, c), p) for (r,c,*_),p in cells if p.boxes is None]
     if not free: return None
     boxes = [box_of(p) for _,p in free]
-    if len(cells) == 1: return dict(kind='number', box=boxes[0]) if boxes[0][3]-boxes[0][1] < 9*size else None
+    if len(cells) == 1:
+        return dict(kind='number', box=boxes[0]) if boxes[0][3]-boxes[0][1] < 9*size else None
     rows = [dict(row=r+1, column=c+1, box=b) for ((r,c),_),b in zip(free, boxes)]
     return dict(kind='table', box=bounding_box([box_of(p) for _,p in cells]), cells=rows)
 
@@ -88,9 +94,11 @@ def find_fields(
     found += [comb_field(g) for g in combs if all(p.boxes is None for p in g)]
     rooms = [room_on_line(p, layout.size) for p in lines]
     taken = [f['box'] for f in found if f]
-    found += [dict(kind='number', box=b) for b in rooms if b and not any(holds(t, b) for t in taken)]
+    found += [dict(kind='number', box=b) for b in rooms if b
+        and not any(holds(t, b) for t in taken)]
     step = max(1, int(2*layout.size))
-    order = sorted((f for f in found if f), key=lambda f: (f['box'][3]//step if f['kind'] != 'table' else f['box'][1]//step, f['box'][0]))
+    order = sorted((f for f in found if f), key=lambda f: (f['box'][3]//step if f['kind'] != 'table'
+        else f['box'][1]//step, f['box'][0]))
     return [TemplateField('', page=page, **f) for f in order]
 
 def holds(a:list[int], b:list[int]) -> bool:
@@ -100,11 +108,12 @@ def holds(a:list[int], b:list[int]) -> bool:
 
 def name_fields(fields:list[TemplateField]) -> list[TemplateField]:
     "f1, f2, ...; tables t1, t2, ..."
-    for letter,some in ('t', [f for f in fields if f.kind == 'table']), ('f', [f for f in fields if f.kind != 'table']):
+    for letter,some in ('t', [f for f in fields if f.kind == 'table']), ('f',
+        [f for f in fields if f.kind != 'table']):
         for n,f in enumerate(some, 1): f.name = f.name or f'{letter}{n}'
     return fields
 
-# %% ../nbs/27_templates.ipynb #3f3ff731
+# %% ../nbs/27_templates.ipynb #1c566e3a
 @dataclass
 class Template:
     "A form: what is printed on it, and what is asked for"
@@ -121,8 +130,10 @@ class Template:
         """Fields are found by themselves, and named f1, f2, ... in reading order
 
         A blank lies upright: it has no digits that would show which side is up."""
-        pages = [usual_size(straighten(usual_size(p.grey), turn=False).image) for p in page_images(source)]
-        return cls(name or stem_of(source), pages, name_fields([f for n,g in enumerate(pages, 1) for f in find_fields(g, n)]))
+        pages = [usual_size(straighten(usual_size(p.grey), turn=False).image)
+            for p in page_images(source)]
+        return cls(name or stem_of(source), pages,
+            name_fields([f for n,g in enumerate(pages, 1) for f in find_fields(g, n)]))
 
     @classmethod
     def from_filled(cls,
@@ -155,7 +166,7 @@ class Template:
         "Of all fields; those of a table are named 't1.r2c3'"
         return [n for f in self.fields for n in names_of(f)]
 
-# %% ../nbs/27_templates.ipynb #2441c200
+# %% ../nbs/27_templates.ipynb #b4cafc08
 def stem_of(source:Any) -> str:
     "A name for what comes from a file"
     return Path(source).stem if isinstance(source, (str, os.PathLike)) else 'form'
@@ -170,14 +181,16 @@ def usual_size(
 
 def names_of(f:TemplateField) -> list[str]:
     "A name for each value"
-    return [f'{f.name}.r{c["row"]}c{c["column"]}' for c in f.cells] if f.kind == 'table' else [f.name]
+    return [f'{f.name}.r{c["row"]}c{c["column"]}'
+        for c in f.cells] if f.kind == 'table' else [f.name]
 
 def common_print(
     pictures:list[np.ndarray],  # (h,w) uint8 each
     share:float=.3,  # of the sheets may be without it
 ) -> np.ndarray:  # (h,w) uint8, a blank
     "What is the same on nearly all sheets"
-    if len(pictures) < 3: raise TemplateError(f'{len(pictures)} filled sheets are too few: wanted are five')
+    if len(pictures) < 3:
+        raise TemplateError(f'{len(pictures)} filled sheets are too few: wanted are five')
     first = Print(usual_size(straighten(pictures[0]).image))
     inks = [first.ink]
     for g in pictures[1:]:
@@ -186,7 +199,8 @@ def common_print(
         inks.append(lay_over(p.ink, a, first.grey.shape, 0))
     if len(inks) < 3: raise TemplateError('these sheets are not of one form')
     wide = [cv2.dilate(i, np.ones((3,3), np.uint8)) for i in inks]
-    common = cv2.erode(np.quantile(np.stack(wide), share, axis=0).astype(np.float32), np.ones((3,3), np.uint8))
+    common = cv2.erode(np.quantile(np.stack(wide), share, axis=0).astype(np.float32),
+        np.ones((3,3), np.uint8))
     return (250*(1-.9*common.clip(0, 1))).astype(np.uint8)
 
 def draw_fields(grey:np.ndarray, fields:list[TemplateField]) -> Image.Image:
@@ -195,14 +209,17 @@ def draw_fields(grey:np.ndarray, fields:list[TemplateField]) -> Image.Image:
     draw, face = ImageDraw.Draw(picture), ImageFont.load_default(max(12, grey.shape[0]//90))
     for f in fields:
         colour = dict(table='#1f77b4', comb='#2e8b57').get(f.kind, '#d1495b')
-        for b in [c['box'] if f.kind == 'table' else c for c in f.cells] or [f.box]: draw.rectangle(b, outline=colour, width=2)
-        draw.text((f.box[0], f.box[1]-1), f'{f.name} ({f.kind})', fill=colour, font=face, anchor='ls')
+        for b in [c['box'] if f.kind == 'table' else c for c in f.cells] or [f.box]:
+            draw.rectangle(b, outline=colour, width=2)
+        draw.text((f.box[0], f.box[1]-1), f'{f.name} ({f.kind})', fill=colour, font=face,
+            anchor='ls')
     return picture
 
-# %% ../nbs/27_templates.ipynb #43e6ecf3
+# %% ../nbs/27_templates.ipynb #cd3545b5
 def rules_to_json(rules:Any) -> Any:
     "A list, or a list for each column"
-    if isinstance(rules, dict): return {str(k): [rule_to_json(r) for r in v] for k,v in rules.items()}
+    if isinstance(rules, dict):
+        return {str(k): [rule_to_json(r) for r in v] for k,v in rules.items()}
     return [rule_to_json(r) for r in rules]
 
 def field_to_json(f:TemplateField) -> dict:
@@ -212,10 +229,15 @@ def field_to_json(f:TemplateField) -> dict:
 
 def template_to_json(t:Template) -> dict:
     "The blank inside it"
-    def page(g): return dict(width=g.shape[1], height=g.shape[0], blank='data:image/png;base64,'+base64.b64encode(small_png(g)).decode())
-    return dict(form=t.name, pages=[page(g) for g in t.pages], fields=[field_to_json(f) for f in t.fields], rules=rules_to_json(t.rules))
+    def page(g):
+        return dict(width=g.shape[1], height=g.shape[0],
+            blank='data:image/png;base64,'+base64.b64encode(small_png(g)).decode())
+    return dict(form=t.name, pages=[page(g) for g in t.pages],
+        fields=[field_to_json(f) for f in t.fields], rules=rules_to_json(t.rules))
 
-def small_png(grey:np.ndarray) -> bytes: "In 16 levels: enough for print"; return png_bytes((grey//17*17).astype(np.uint8))
+def small_png(grey:np.ndarray) -> bytes:
+    "In 16 levels: enough for print"
+    return png_bytes((grey//17*17).astype(np.uint8))
 
 def fail(at:str, words:str): "A fault and its place"; raise TemplateError(f'{at}: {words}')
 
@@ -229,15 +251,20 @@ def wanted(d:Any, key:str, kind:Any, at:str, default:Any=None) -> Any:
     "A value of the right type"
     if key not in d and default is not None: return default
     v, name = d.get(key), {str: 'a text', int: 'a whole number', list: 'a list', dict: 'an object'}
-    if not isinstance(v, kind) or isinstance(v, bool): fail(f'{at}.{key}', f'wanted is {name[kind]}, not {str(v)[:40]!r}' if key in d else 'is missing')
+    if not isinstance(v, kind) or isinstance(v, bool):
+        fail(f'{at}.{key}', f'wanted is {name[kind]}, not {str(v)[:40]!r}' if key in d
+            else 'is missing')
     return v
 
 def check_box(box:Any, shape:tuple, at:str) -> list[int]:
     "Four numbers, within the page"
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) for v in box): fail(at, f'wanted are x0, y0, x1, y1, not {str(box)[:40]}')
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float))
+        for v in box):
+        fail(at, f'wanted are x0, y0, x1, y1, not {str(box)[:40]}')
     x0, y0, x1, y1 = box
     if not (x0 < x1 and y0 < y1): fail(at, f'{box}: x1, y1 must be right of and below x0, y0')
-    if not (x0 >= 0 and y0 >= 0 and x1 <= shape[1] and y1 <= shape[0]): fail(at, f'{box} is outside the page of {shape[1]}x{shape[0]}')
+    if not (x0 >= 0 and y0 >= 0 and x1 <= shape[1] and y1 <= shape[0]):
+        fail(at, f'{box} is outside the page of {shape[1]}x{shape[0]}')
     return [int(v) for v in box]
 
 def page_from_json(d:Any, at:str, folder:Path) -> np.ndarray:
@@ -253,20 +280,27 @@ def page_from_json(d:Any, at:str, folder:Path) -> np.ndarray:
 
 def even_boxes(box:list, columns:int, rows:int=1) -> list[list[int]]:
     "A box in even parts, row by row"
-    x, y = np.linspace(box[0], box[2], columns+1).round().astype(int), np.linspace(box[1], box[3], rows+1).round().astype(int)
-    return [[int(x[c]), int(y[r]), int(x[c+1]), int(y[r+1])] for r in range(rows) for c in range(columns)]
+    x, y = np.linspace(box[0], box[2], columns+1).round().astype(int), np.linspace(box[1], box[3],
+        rows+1).round().astype(int)
+    return [[int(x[c]), int(y[r]), int(x[c+1]), int(y[r+1])] for r in range(rows)
+        for c in range(columns)]
 
 def cells_from_json(d:dict, kind:str, box:list, shape:tuple, at:str) -> list:
     "Places of a comb, cells of a table; their number is enough where they are even"
     if 'cells' in d:
         some = wanted(d, 'cells', list, at)
-        if kind == 'comb': return [check_box(b, shape, f'{at}.cells[{i}]') for i,b in enumerate(some)]
+        if kind == 'comb':
+            return [check_box(b, shape, f'{at}.cells[{i}]') for i,b in enumerate(some)]
         for i,c in enumerate(some):
-            for k in 'row', 'column': wanted(c if isinstance(c, dict) else {}, k, int, f'{at}.cells[{i}]')
-        return [dict(row=c['row'], column=c['column'], box=check_box(c.get('box'), shape, f'{at}.cells[{i}].box')) for i,c in enumerate(some)]
+            for k in 'row', 'column':
+                wanted(c if isinstance(c, dict) else {}, k, int, f'{at}.cells[{i}]')
+        return [dict(row=c['row'], column=c['column'],
+            box=check_box(c.get('box'), shape, f'{at}.cells[{i}].box')) for i,c in enumerate(some)]
     if kind == 'comb': return even_boxes(box, count(d, 'places', at))
-    rows, columns = count(d, 'rows', at), len(d['columns']) if isinstance(d.get('columns'), list) else count(d, 'columns', at)
-    return [dict(row=i//columns+1, column=i%columns+1, box=b) for i,b in enumerate(even_boxes(box, columns, rows))]
+    rows, columns = count(d, 'rows', at), len(d['columns']) if isinstance(d.get('columns'),
+        list) else count(d, 'columns', at)
+    return [dict(row=i//columns+1, column=i%columns+1, box=b)
+        for i,b in enumerate(even_boxes(box, columns, rows))]
 
 def count(d:dict, key:str, at:str) -> int:
     "A number of rows, columns or places"
@@ -278,10 +312,14 @@ field_keys = 'name', 'kind', 'page', 'box', 'rules', 'cells', 'columns', 'places
 
 def field_from_json(d:Any, at:str, pages:list) -> TemplateField:
     "A field, checked"
-    if not isinstance(d, dict): fail(at, 'wanted is a field such as {"name": "f1", "kind": "number", "page": 1, "box": [10, 10, 90, 40]}')
+    if not isinstance(d, dict):
+        fail(at, 'wanted is a field such as {"name": "f1", "kind": "number", "box": [10, 10, 90, 40]}')
     for k in d:
-        if k not in field_keys: fail(f'{at}.{k}', f'is not known; a field has: {", ".join(field_keys)}')
-    name, kind, page = wanted(d, 'name', str, at), wanted(d, 'kind', str, at), wanted(d, 'page', int, at, 1)
+        if k not in field_keys:
+            fail(f'{at}.{k}', f'is not known; a field has: {", ".join(field_keys)}')
+    name, kind, page = wanted(d, 'name', str, at), wanted(d, 'kind', str, at), wanted(d, 'page',
+        int,
+        at, 1)
     if not name: fail(f'{at}.name', 'is empty')
     if kind not in kinds: fail(f'{at}.kind', f'{kind!r}; there are: {", ".join(kinds)}')
     if not 1 <= page <= len(pages): fail(f'{at}.page', f'{page}: there are {len(pages)}')
@@ -289,9 +327,11 @@ def field_from_json(d:Any, at:str, pages:list) -> TemplateField:
     box = check_box(d.get('box'), shape, f'{at}.box')
     cells = cells_from_json(d, kind, box, shape, at) if kind in ('comb', 'table') else []
     rules, columns = d.get('rules', []), d.get('columns', [])
-    if kind == 'table' and isinstance(rules, dict): made:Any = {k: rules_from_json(v, f'{at}.rules.{k}') for k,v in rules.items()}
+    if kind == 'table' and isinstance(rules, dict):
+        made:Any = {k: rules_from_json(v, f'{at}.rules.{k}') for k,v in rules.items()}
     else: made = rules_from_json(rules, f'{at}.rules')
-    return TemplateField(name, kind, box, page, made, cells, columns if isinstance(columns, list) else [])
+    return TemplateField(name, kind, box, page, made, cells,
+        columns if isinstance(columns, list) else [])
 
 def check_names(fields:list[TemplateField], rules:list, at:str):
     "No name twice, and rules only for those that there are"
@@ -301,31 +341,40 @@ def check_names(fields:list[TemplateField], rules:list, at:str):
         names.append(f.name)
     values = {n for f in fields for n in names_of(f)}
     places = [(f'{at}rules[{i}]', r) for i,r in enumerate(rules)]
-    places += [(f'{at}fields[{i}].rules[{k}]', r) for i,f in enumerate(fields) if f.kind != 'table' for k,r in enumerate(f.rules) if r.joint]
+    places += [(f'{at}fields[{i}].rules[{k}]', r) for i,f in enumerate(fields) if f.kind != 'table'
+        for k,r in enumerate(f.rules) if r.joint]
     for where,r in places:
         if not hasattr(r, 'names'): fail(where, 'that rule is for columns of tables')
         for n in r.names():
-            if n not in values: fail(where, f'no field {n!r}; there are: {", ".join(sorted(values)[:40])}')
+            if n not in values:
+                fail(where, f'no field {n!r}; there are: {", ".join(sorted(values)[:40])}')
 
 def template_from_json(d:Any, file:str='') -> Template:
     "The inverse of `template_to_json`; every fault has its place"
     at, folder = f'{file}: ' if file else '', Path(file).parent
-    if not isinstance(d, dict): fail(file or 'template', 'wanted is an object with form, pages, fields')
+    if not isinstance(d, dict):
+        fail(file or 'template', 'wanted is an object with form, pages, fields')
     try:
-        pages = [page_from_json(p, f'{at}pages[{i}]', folder) for i,p in enumerate(wanted(d, 'pages', list, at+'template'))]
+        pages = [page_from_json(p, f'{at}pages[{i}]', folder)
+            for i,p in enumerate(wanted(d, 'pages', list, at+'template'))]
         if not pages: fail(f'{at}pages', 'there is none')
-        fields = [field_from_json(f, f'{at}fields[{i}]', pages) for i,f in enumerate(wanted(d, 'fields', list, at+'template'))]
+        fields = [field_from_json(f, f'{at}fields[{i}]', pages)
+            for i,f in enumerate(wanted(d, 'fields', list, at+'template'))]
         rules = rules_from_json(d.get('rules', []), f'{at}rules')
     except RuleError as e: raise TemplateError(str(e)) from None
     check_names(fields, rules, at)
     return Template(str(d.get('form') or Path(file).stem or 'form'), pages, fields, rules)
 
-# %% ../nbs/27_templates.ipynb #09ec267c
-_text, _whole, _box = {'type': 'string'}, {'type': 'integer', 'minimum': 1}, json_list({'type': 'number'}, minItems=4, maxItems=4)
+# %% ../nbs/27_templates.ipynb #d7231174
+_text, _whole, _box = {'type': 'string'}, {'type': 'integer',
+    'minimum': 1}, json_list({'type': 'number'}, minItems=4, maxItems=4)
 _rule = json_object('rule', rule={'enum': list(known)})
 _rules = {'anyOf': [json_list(_rule), {'type': 'object', 'additionalProperties': json_list(_rule)}]}
-_form_field = json_object('name kind box', name=_text, kind={'enum': list(kinds)}, page=_whole, box=_box, rules=_rules,
-    cells={'type': 'array'}, columns={'anyOf': [json_list(_text), _whole]}, places=_whole, rows=_whole)
+_form_field = json_object('name kind box', name=_text, kind={'enum': list(kinds)}, page=_whole,
+    box=_box, rules=_rules,
+    cells={'type': 'array'}, columns={'anyOf': [json_list(_text), _whole]}, places=_whole,
+    rows=_whole)
 template_schema = {'$schema': 'https://json-schema.org/draft/2020-12/schema',
-    **json_object('pages fields', form=_text, pages=json_list(json_object('blank', blank=_text, width=_whole, height=_whole)),
+    **json_object('pages fields', form=_text, pages=json_list(json_object('blank', blank=_text,
+    width=_whole, height=_whole)),
         fields=json_list(_form_field), rules=json_list(_rule))}

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['RuleError', 'Length', 'Pattern', 'Range', 'Date', 'Time', 'OneOf', 'Luhn', 'Mod11', 'Mod97', 'Check', 'Sum', 'RowSum',
-           'Ascending', 'Equal', 'rule_to_json', 'rule_from_json', 'rules_from_json', 'obey', 'obey_together',
-           'apply_rules', 'apply_table_rules']
+           'Ascending', 'Equal', 'obey', 'obey_together']
 
 # %% ../nbs/23_rules.ipynb #0d9ae21a
 import math, re
@@ -210,7 +209,7 @@ class Equal(Rule):
     def names(self) -> list[str]: return [self.a, self.b]
     def holds(self, texts): return plain_text(texts[self.a]) == plain_text(texts[self.b])
 
-# %% ../nbs/23_rules.ipynb #0d4ed8bd
+# %% ../nbs/23_rules.ipynb #8d58fb3e
 def rule_to_json(
     rule:Any,  # a rule
 ) -> dict:
@@ -491,7 +490,7 @@ def cells_for(text:str, cells:list[str]) -> list[str]:
     for i,c in zip(full, text): out[i] = c
     return out
 
-# %% ../nbs/23_rules.ipynb #2e4f2ca6
+# %% ../nbs/23_rules.ipynb #3d949349
 def apply_rules(
     several:list[Field],  # are changed
     rules:dict[str, list],  # name -> its own rules

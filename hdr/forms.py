@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['Form', 'read_forms', 'read_form']
 
-# %% ../nbs/27_forms.ipynb #95489a8f
-import json, os
+# %% ../nbs/27_forms.ipynb #64b1262e
+import json
 import cv2
 import numpy as np
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, time
+from dataclasses import dataclass, field
+from datetime import date, time
 from decimal import Decimal
 from . import __version__
 from pathlib import Path

@@ -6,12 +6,12 @@
 __all__ = ['RuleError', 'Length', 'Pattern', 'Range', 'Date', 'Time', 'OneOf', 'Luhn', 'Mod11', 'Mod97', 'Check', 'Sum', 'RowSum',
            'Ascending', 'Equal', 'obey', 'obey_together']
 
-# %% ../nbs/23_rules.ipynb #0d9ae21a
+# %% ../nbs/23_rules.ipynb #14d7856b
 import math, re
 import numpy as np
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field, fields, MISSING
-from datetime import date, datetime, time
+from dataclasses import dataclass, field, fields, MISSING
+from datetime import date, datetime
 from decimal import Decimal
 from difflib import SequenceMatcher
 from heapq import heappop, heappush

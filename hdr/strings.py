@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../nbs/22_strings.ipynb #90f7a53c
+import re
 import cv2
 import numpy as np
 from collections import defaultdict

@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/27_align.ipynb #cefbbb11
+# %% ../nbs/27_align.ipynb #d42a4e01
 import cv2
 import numpy as np
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from .frames import writing_size
 from .ink import rescale
 from .ruling import contrast_to_ink, paper_contrast
 from .sheet import flatten_sheet, find_sheet, quarter_turn
 
-# %% ../nbs/27_align.ipynb #9ba8402f
+# %% ../nbs/27_align.ipynb #631f5c62
 @dataclass
 class Print:
     "A page, its ink, and features of it"
@@ -28,6 +29,8 @@ class Print:
     @cached_property
     def ink(self) -> np.ndarray: "(h,w) 0..1"; return contrast_to_ink(*paper_contrast(self.grey))
     @cached_property
+    def size(self) -> float: "Of writing, pixels"; return writing_size(self.ink)
+    @cached_property
     def features(self) -> tuple[np.ndarray, Any]:
         "(n,2) places, pixels; (n,128) descriptors"
         seen = np.round(255*(1-rescale(self.ink, self.small).clip(0, 1))).astype(np.uint8)
@@ -36,16 +39,16 @@ class Print:
         return at/self.small, about if len(at) else np.zeros((0,128), np.float32)
 
 def matches(
-    a:Print, b:Print,
+    form:Print, seen:Print,
     ratio:float=.8,  # distance to the best match by that to the second (Lowe 2004)
-) -> tuple[np.ndarray, np.ndarray]:  # (n,2) places in a; (n,2) in b
-    "Features that are most alike"
-    (p, d), (q, e) = a.features, b.features
+) -> tuple[np.ndarray, np.ndarray]:  # (n,2) places on the form; (n,2) in the picture
+    "Features of the picture, and those of the form that are most like them: it may be there twice"
+    (p, d), (q, e) = form.features, seen.features
     if len(d) < 4 or len(e) < 4: return np.zeros((0,2)), np.zeros((0,2))
-    pairs = [m[0] for m in cv2.BFMatcher(cv2.NORM_L2).knnMatch(d, e, 2)
+    pairs = [m[0] for m in cv2.BFMatcher(cv2.NORM_L2).knnMatch(e, d, 2)
         if len(m) > 1 and m[0].distance < ratio*m[1].distance]
-    return p[[m.queryIdx for m in pairs]].reshape(-1, 2), q[[m.trainIdx for m in pairs]].reshape(-1,
-        2)
+    own, there = ([getattr(m, k) for m in pairs] for k in ('trainIdx', 'queryIdx'))
+    return p[own].reshape(-1, 2), q[there].reshape(-1, 2)
 
 def is_sheet(
     m:np.ndarray|None,  # (3,3) from the form to the picture
@@ -75,7 +78,7 @@ def first_guess(
     return (m if good else None), np.hstack([p,
         q])[~ok.ravel().astype(bool)] if good else np.zeros((0,4))
 
-# %% ../nbs/27_align.ipynb #bc30245c
+# %% ../nbs/27_align.ipynb #fb3dac0b
 @dataclass
 class Alignment:
     "How a form lies in a picture"
@@ -106,7 +109,8 @@ def lay_over(
     "The picture as the form lies"
     h, w = shape
     if a.shifts is None:
-        return cv2.warpPerspective(seen, a.place, (w,h), flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP,
+        return cv2.warpPerspective(seen, a.place, (w,h),
+            flags=cv2.INTER_LINEAR|cv2.WARP_INVERSE_MAP,
             borderValue=fill)
     by = cv2.resize(a.shifts, (w,h), interpolation=cv2.INTER_LINEAR)
     x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
@@ -177,7 +181,8 @@ def bend(
     if ok.sum() < 20: return a
     h, w = form.shape
     n = grid, max(2, round(grid*h/w))
-    spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))), -1).reshape(-1,
+    spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))),
+        -1).reshape(-1,
         2)
     plate = RBFInterpolator(at[ok], by[ok], neighbors=min(40, int(ok.sum())), smoothing=30.,
         kernel='thin_plate_spline', degree=1)
@@ -185,7 +190,7 @@ def bend(
     by = plate(spots).clip(-reach, reach)*np.clip(2-far, 0, 1)[:,None]  # nothing is known there
     return Alignment(a.place, shifts=by.reshape(n[1], n[0], 2).astype(np.float32))
 
-# %% ../nbs/27_align.ipynb #1ec6e5ea
+# %% ../nbs/27_align.ipynb #80ec39b1
 same_form = .55  # least score
 
 def print_found(
@@ -196,12 +201,13 @@ def print_found(
 ) -> float:  # 0..1
     "How much of the print is there, beside what is there by chance"
     wide = cv2.dilate((over > .2).astype(np.uint8), np.ones((5,5), np.uint8)) > 0
-    rows = ((form > .4) & inside)[aside:-aside,aside:-aside]
-    if rows.sum() < 50: return 0.
+    print_ = (form > .4)[aside:-aside,aside:-aside]
+    rows = print_ & inside[aside:-aside,aside:-aside]
+    if rows.sum() < max(50, .3*print_.sum()): return 0.
     h, w = form.shape
     def share(dy, dx): return float(wide[aside+dy:h-aside+dy,aside+dx:w-aside+dx][rows].mean())
     chance = np.mean([share(*d) for d in ((aside,7), (-aside,7), (7,aside), (-7,-aside))])
-    return float(np.clip((share(0, 0)-chance)/max(1-chance, .2), 0, 1))*bool(inside.mean() > .3)
+    return float(np.clip((share(0, 0)-chance)/max(1-chance, .2), 0, 1))
 
 def scored(form:Print, seen:Print, a:Alignment) -> Alignment:
     "With its score"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Form', 'read_forms', 'read_form']
 
-# %% ../nbs/27_forms.ipynb #64b1262e
+# %% ../nbs/27_forms.ipynb #acdb7065
 import json
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 from typing import Any, Iterator
 from .align import align, Alignment, lay_over, Print, same_form
 from .documents import write_bytes
-from .frames import Layout, writing_size
+from .frames import Layout
 from .image import ImageError, named, page_images, PageImage
 from .layout import connected_components, median_height
 from .ink import binarise, rescale
@@ -94,7 +94,7 @@ class FormCell(Value, Cell):
     "The same in a table"
     name:str=''
 
-# %% ../nbs/27_forms.ipynb #da5344e5
+# %% ../nbs/27_forms.ipynb #b1e7a076
 def place_at(box:list) -> Place:
     "A place to be read"
     x0, y0, x1, y1 = box
@@ -128,7 +128,7 @@ def lay_sheet(form:Print, seen:Print, a:Alignment) -> Sheet:
     inside = lay_over(np.ones(seen.grey.shape, np.uint8), a, shape, 0) > 0
     over = lay_over(seen.grey, a, shape, 255)
     over[~inside] = int(np.median(over[inside])) if inside.any() else 255
-    window = 1.7*max(.65*writing_size(form.ink), .0075*max(shape))
+    window = 1.7*max(.65*form.size, .0075*max(shape))
     ink = contrast_to_ink(*paper_contrast(over, window=window))*cv2.erode(inside.astype(np.uint8),
         np.ones((5,5), np.uint8))
     return Sheet(over, inside, *without_print(ink, form.ink))
@@ -200,7 +200,7 @@ class Form:
         write_bytes(path, text.encode())
         return None
 
-# %% ../nbs/27_forms.ipynb #9f6e5e59
+# %% ../nbs/27_forms.ipynb #3a7078c8
 def form_to_dicts(f:Form) -> list[dict]:
     "Its pages, each with the form's name, score and reason"
     about = dict(form=f.template.name if f.template else None, score=f.score, reason=f.reason)
@@ -211,14 +211,13 @@ def form_to_dicts(f:Form) -> list[dict]:
     return [plain(page_to_dict(p) | {'own': p.fields}) | about for p in f.pages]
 
 def best_fit(
-    templates:list[Template], seen:Print, forms:dict,  # (template, page) -> `Print`
+    templates:list[Template], seen:Print,
 ) -> tuple[int, int, Alignment|None]:  # which template, which of its pages from 1, how it lies
     "The page of a template that fits best"
     best:Any = (0, 1, None)
     for i,t in enumerate(templates):
-        for k,g in enumerate(t.pages, 1):
-            form = forms.setdefault((i,k), Print(g))
-            a = align(form, seen)
+        for k in range(1, len(t.pages)+1):
+            a = align(t.printed(k), seen)
             if a and (best[2] is None or a.score > best[2].score): best = i, k, a
             if a and a.score > .95: return best
     return best
@@ -275,7 +274,7 @@ def number_form(page:Page, fields:list, tables:list[Table]):
     page.__post_init__()
     for f in fields: f.digits = [d.id for d in f.marks]
 
-# %% ../nbs/27_forms.ipynb #b05b808c
+# %% ../nbs/27_forms.ipynb #0d2e75de
 def read_forms(
     source:Any,  # path, bytes, Pillow image or array; a PDF may have many sheets
     templates:Template|list[Template],  # several: each sheet is of the one that fits
@@ -285,17 +284,19 @@ def read_forms(
     "The sheets of a file; one that is another form has a reason, and no fields"
     several = [templates] if isinstance(templates, Template) else list(templates)
     if not several: raise TemplateError('no template was given')
-    file, sha256, prints, now = named(source, '', 'image'), file_hash(source), {}, None  # type: Any
+    file, sha256 = named(source, '', 'image'), file_hash(source)
+    now:Any = None  # the sheet whose pages come: form, fields, tables, last page
     for page in page_images(source, file, faults=faults):
         seen = Print(rescale(page.grey, min(1., (6e6/page.grey.size)**.5)))
-        i, k, a = best_fit(several, seen, prints)
+        i, k, a = best_fit(several, seen)
         fits = a is not None and a.score >= same_form
         if now and not (fits and now[0].template is several[i] and k > now[3]):
             yield closed(*now[:3])
             now = None
         if not fits: yield other_form(file, page, a, several); continue
         now = now or (Form(file, several[i], a.score), [], [], 0)
-        out, fields, tables = read_form_page(several[i], k, prints[i,k], seen, a, page, file,
+        out, fields, tables = read_form_page(several[i], k, several[i].printed(k), seen, a, page,
+            file,
             threshold)
         out.sha256 = sha256
         now[0].pages.append(out); now[0].fields += fields; now[1].append(fields); now[2].extend(tables)

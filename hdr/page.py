@@ -287,7 +287,7 @@ def json_list(
 _text, _whole, _number, _flag = ({'type': t} for t in ('string', 'integer', 'number', 'boolean'))
 _share, _box = {'$ref': '#/$defs/share'}, {'$ref': '#/$defs/box'}
 _points = json_list(json_list(_number, minItems=2, maxItems=2))
-_kind = {'enum': ['box', 'comb', 'line', 'cell']}
+_kind = {'enum': ['box', 'comb', 'line', 'cell', 'number', 'amount', 'date', 'time', 'digits']}
 _field = dict(id=_text, kind=_kind, text=_text, cells=json_list(_text), confidence=_share,
     alternatives={'type': 'array'}, flagged=_flag, reason=_text, printed=_share,
     box=json_list(_whole), corners=_points, digits=json_list(_text))

@@ -111,7 +111,7 @@ def name_fields(fields:list[TemplateField]) -> list[TemplateField]:
         for n,f in enumerate(some, 1): f.name = f.name or f'{letter}{n}'
     return fields
 
-# %% ../nbs/27_templates.ipynb #f6e1b3ba
+# %% ../nbs/27_templates.ipynb #24a92e7b
 class TemplateError(ValueError): "A template that can't be used; the message says where the fault is"
 
 @dataclass
@@ -121,6 +121,7 @@ class Template:
     pages:list[np.ndarray]  # (h,w) uint8 each, the blank
     fields:list[TemplateField]
     rules:list=field(default_factory=list)  # between fields
+    prints:dict=field(default_factory=dict, repr=False, compare=False)  # what `printed` gave
 
     @classmethod
     def from_blank(cls,
@@ -160,6 +161,11 @@ class Template:
     ) -> Image.Image:
         "The blank with its fields and their names, to check"
         return draw_fields(self.pages[page-1], [f for f in self.fields if f.page == page])
+
+    def printed(self, page:int=1) -> Print:
+        "What is needed to lay sheets over a page, made once"
+        if page not in self.prints: self.prints[page] = Print(self.pages[page-1])
+        return self.prints[page]
 
     @property
     def names(self) -> list[str]:

@@ -288,7 +288,7 @@ def contradiction(rules:list) -> str:
             return f'rule length contradicts rule range: no number of {r.longest} digits is so large'
     return ''
 
-# %% ../nbs/23_rules.ipynb #59b05a99
+# %% ../nbs/23_rules.ipynb #a732ada7
 doubt = .01  # how often a rule is wrong for a sheet
 within = 1e-4  # least probability, of all that obey together, at which one of them is taken
 unsure = .8  # a field with less confidence is flagged
@@ -314,11 +314,10 @@ def settled(
     names:list[str],  # of rules that the first reading broke
 ) -> Reading:
     "The words for it"
-    sure = share*total/(total+doubt) if names else share
+    sure, why = float(share*total/(total+doubt) if names else share), ' and '.join(names)
     if not total > within:
-        return Reading(first, round(total, 4), True,
-            f'nothing likely obeys rule {" and ".join(names)}')
-    words = f'changed by rule {" and ".join(names)}' if text != first else ''
+        return Reading(first, round(float(total), 4), True, f'nothing likely obeys rule {why}')
+    words = f'changed by rule {why}' if text != first else ''
     if sure < unsure: words = (words+', ' if words else '')+f'sure to {sure:.0%} only'
     return Reading(text, round(sure, 4), sure < unsure, words)
 
@@ -340,7 +339,7 @@ def obey(
         for a in alternatives]
     return out
 
-# %% ../nbs/23_rules.ipynb #c98d8042
+# %% ../nbs/23_rules.ipynb #4ed0367c
 def assign_once(
     rule:OneOf,
     several:dict[str, list],  # name -> alternatives
@@ -360,8 +359,9 @@ def assign_once(
         total, first = p[i,k]+free.sum()-free[k], several[names[i]][0][0]
         wrong = ['OneOf'] if first != values[k] else []
         out[names[i]] = settled(first, values[k], p[i,k]/total, total, wrong)
-        out[names[i]].alternatives = [[values[k], p[i,k]/total],
-            *([values[j], free[j]/total] for j in np.argsort(-free)[:4] if j != k)]
+        rest = [j for j in np.argsort(-free)[:5] if j != k and free[j] > least]
+        out[names[i]].alternatives = [[values[k], float(p[i,k]/total)],
+            *([values[j], float(free[j]/total)] for j in rest)]
     return out
 
 def likeliest_jointly(
@@ -396,7 +396,7 @@ def obey_jointly(
         if all(r.holds(texts(at)) for r in rules): found.append((at, p))
         if len(found) == enough: break
     total = sum(p for _,p in found)
-    base = np.prod([a[0][1] for a in several.values()])
+    base = float(np.prod([a[0][1] for a in several.values()]))
     out = {}
     for i,n in enumerate(names):
         best = found[0][0][i] if found else 0
@@ -405,7 +405,7 @@ def obey_jointly(
             min(1., total/max(base, 1e-300)), wrong)
     return out
 
-# %% ../nbs/23_rules.ipynb #0edda7c4
+# %% ../nbs/23_rules.ipynb #869900c2
 def obey_together(
     several:dict[str, list],  # name of a field -> its alternatives
     rules:dict[str, list],  # name -> its own rules
@@ -423,6 +423,7 @@ def obey_together(
         names = list(dict.fromkeys(n for r in some for n in r.names()))
         own = {n: kept_few(out[n]) for n in names}
         for n,r in obey_jointly(some, own).items():
+            r.alternatives = out[n].alternatives
             if not out[n].flagged or r.flagged or r.text != out[n].text: out[n] = r
     return out
 

@@ -172,7 +172,7 @@ class Template:
         "Of all fields; those of a table are named 't1.r2c3'"
         return [n for f in self.fields for n in names_of(f)]
 
-# %% ../nbs/27_templates.ipynb #b4cafc08
+# %% ../nbs/27_templates.ipynb #0693dff4
 def stem_of(source:Any) -> str:
     "A name for what comes from a file"
     return Path(source).stem if isinstance(source, (str, os.PathLike)) else 'form'
@@ -192,7 +192,7 @@ def names_of(f:TemplateField) -> list[str]:
 
 def common_print(
     pictures:list[np.ndarray],  # (h,w) uint8 each
-    share:float=.3,  # of the sheets may be without it
+    share:float=.1,  # of the sheets may be without it
 ) -> np.ndarray:  # (h,w) uint8, a blank
     "What is the same on nearly all sheets"
     if len(pictures) < 3:
@@ -205,8 +205,9 @@ def common_print(
         inks.append(lay_over(p.ink, a, first.grey.shape, 0))
     if len(inks) < 3: raise TemplateError('these sheets are not of one form')
     wide = [cv2.dilate(i, np.ones((3,3), np.uint8)) for i in inks]
-    common = cv2.erode(np.quantile(np.stack(wide), share, axis=0).astype(np.float32),
-        np.ones((3,3), np.uint8))
+    low = np.quantile(np.stack(wide), share, axis=0, method='lower')
+    common = cv2.erode(low.astype(np.float32), np.ones((3,3), np.uint8))
+    common[common < .25] = 0
     return (250*(1-.9*common.clip(0, 1))).astype(np.uint8)
 
 def draw_fields(grey:np.ndarray, fields:list[TemplateField]) -> Image.Image:

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['template_schema', 'TemplateError', 'Template']
 
-# %% ../nbs/27_templates.ipynb #f051dc76
+# %% ../nbs/27_templates.ipynb #c4719043
 import base64, json, os
 import cv2
 import numpy as np
 from dataclasses import dataclass, field
 from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
-from typing import Any
+from typing import Any, NoReturn
 from .align import align, lay_over, Print
 from .documents import write_bytes
 from .frames import find_layout
@@ -38,7 +38,7 @@ class TemplateField:
     cells:list=field(default_factory=list)  # boxes of a comb's places; of a table {row, column, box}
     columns:list[str]=field(default_factory=list)  # names of a table's columns
 
-# %% ../nbs/27_templates.ipynb #f41595f6
+# %% ../nbs/27_templates.ipynb #adb29d4a
 def box_of(p:Place) -> list[int]:
     "Around a place"
     return bounding_box([[*p.corners.min(0).round(), *p.corners.max(0).round()]])
@@ -55,11 +55,10 @@ def room_on_line(
     "What is free above a line: right of its label, and below what is printed over it"
     x0, y0, x1, y1 = box_of(p)
     base = y1-.6*size
-    for a,b,c,d in marks_in(p):
-        if d > base-.8*size:
-            x0 = max(x0, c+2) if (a+c)/2 < (x0+x1)/2 else x0
-            x1 = min(x1, a-2) if (a+c)/2 > (x0+x1)/2 else x1
-        else: y0 = max(y0, d+2)
+    for a,_,c,d in marks_in(p):
+        if d <= base-.8*size: y0 = max(y0, d+2)
+        elif (a+c)/2 < (x0+x1)/2: x0 = max(x0, c+2)
+        else: x1 = min(x1, a-2)
     return [int(x0), int(y0), int(x1),
         int(y1)] if x1-x0 > least*size and base-y0 > 1.1*size else None
 
@@ -222,7 +221,7 @@ def draw_fields(grey:np.ndarray, fields:list[TemplateField]) -> Image.Image:
             anchor='ls')
     return picture
 
-# %% ../nbs/27_templates.ipynb #cd3545b5
+# %% ../nbs/27_templates.ipynb #ee104ca4
 def rules_to_json(rules:Any) -> Any:
     "A list, or a list for each column"
     if isinstance(rules, dict):
@@ -246,7 +245,9 @@ def small_png(grey:np.ndarray) -> bytes:
     "In 16 levels: enough for print"
     return png_bytes((grey//17*17).astype(np.uint8))
 
-def fail(at:str, words:str): "A fault and its place"; raise TemplateError(f'{at}: {words}')
+def fail(at:str, words:str) -> NoReturn:
+    "A fault and its place"
+    raise TemplateError(f'{at}: {words}')
 
 def read_json(path:Path|str) -> Any:
     "The content of a file, or why it can't be had"

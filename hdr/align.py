@@ -190,8 +190,8 @@ def bend(
     by = plate(spots).clip(-reach, reach)*np.clip(2-far, 0, 1)[:,None]  # nothing is known there
     return Alignment(a.place, shifts=by.reshape(n[1], n[0], 2).astype(np.float32))
 
-# %% ../nbs/27_align.ipynb #89b8f681
-same_form = .65  # least score: on made forms others have at most .52, the same at least .8
+# %% ../nbs/27_align.ipynb #1ef877af
+same_form = .75  # least score: made forms have .8 or more, others with the same head and foot .7
 
 def print_found(
     form:np.ndarray,  # (h,w) float32 ink of the form

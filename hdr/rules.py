@@ -288,8 +288,8 @@ def contradiction(rules:list) -> str:
             return f'rule length contradicts rule range: no number of {r.longest} digits is so large'
     return ''
 
-# %% ../nbs/23_rules.ipynb #a732ada7
-doubt = .01  # how often a rule is wrong for a sheet
+# %% ../nbs/23_rules.ipynb #f0809d22
+doubt = .02  # how often a rule is wrong for a sheet
 within = 1e-4  # least probability, of all that obey together, at which one of them is taken
 unsure = .8  # a field with less confidence is flagged
 

@@ -38,7 +38,7 @@ class TemplateField:
     cells:list=field(default_factory=list)  # boxes of a comb's places; of a table {row, column, box}
     columns:list[str]=field(default_factory=list)  # names of a table's columns
 
-# %% ../nbs/27_templates.ipynb #adb29d4a
+# %% ../nbs/27_templates.ipynb #46f068fd
 def box_of(p:Place) -> list[int]:
     "Around a place"
     return bounding_box([[*p.corners.min(0).round(), *p.corners.max(0).round()]])
@@ -88,7 +88,7 @@ def find_fields(
     lines = [line_place(r, layout.lines, layout.size) for r in layout.lines]
     hand_out_ink(layout, [p for cells in nets for _,p in cells]+[p for g in combs for p in g]+lines)
     found:list[Any] = [table_field(cells, layout.size) for cells in nets]
-    found += [comb_field(g) for g in combs if all(p.boxes is None for p in g)]
+    found += [comb_field(g) for g in combs if sum(p.boxes is None for p in g) >= .4*len(g)]
     rooms = [room_on_line(p, layout.size) for p in lines]
     taken = [f['box'] for f in found if f]
     found += [dict(kind='number', box=b) for b in rooms if b

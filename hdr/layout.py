@@ -107,7 +107,7 @@ def chain_into_lines(
     lines:list[list[int]] = []
     for i in np.argsort(boxes[:,0], kind='stable'):
         x0, y0, x1, y1 = boxes[i,:4]
-        ends = np.array([boxes[l[-1],:4] for l in lines]).reshape(-1, 4)
+        ends = boxes[[l[-1] for l in lines],:4].reshape(-1, 4)
         overlap = np.minimum(ends[:,3], y1) - np.maximum(ends[:,1], y0)
         away = np.maximum(0, x0-ends[:,2])/(100*size)
         share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - away

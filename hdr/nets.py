@@ -186,7 +186,7 @@ def is_wall(share:np.ndarray) -> np.ndarray:
     usual = np.array([np.median(v[v > .15]) if (v > .15).any() else 1 for v in share])
     return share > .5*np.minimum(usual, .9)[:,None]
 
-def goes_on(v:np.ndarray, own:np.ndarray, rules:list[Rule], walls, size:float) -> np.ndarray:
+def goes_on(v:np.ndarray, own:list[float], rules:list[Rule], walls, size:float) -> np.ndarray:
     "(n,) bool: of broken lines, which do not end somewhere in a cell, as a row of strokes does?"
     out = np.ones(len(v), bool)
     for i,at in enumerate(v):

@@ -196,9 +196,9 @@ def read_layout(
 # %% ../nbs/24_tables.ipynb #1209acdd
 def put_text(path:Path|str|None, text:str) -> str|None:
     "Give a text, or write it to a file"
-    from hdr.documents import write_bytes
+    from hdr.data import write_atomic
     if path is None: return text
-    write_bytes(path, text.encode())
+    write_atomic(path, text.encode())
     return None
 
 def table_csv(table:Table, delimiter:str=',') -> str:
@@ -226,8 +226,8 @@ def save_xlsx(
     path:Path|str,
 ):
     "A spreadsheet, there whole or not at all"
-    from hdr.documents import write_bytes
-    write_bytes(path, xlsx_bytes(tables))
+    from hdr.data import write_atomic
+    write_atomic(path, xlsx_bytes(tables))
 
 def xlsx_bytes(
     tables:list[Table],  # a sheet each

@@ -166,7 +166,7 @@ def hocr_element(
     **data,  # attributes `data-...`
 ) -> ET.Element:
     "An element of hOCR"
-    tag, letter = ('div', f'{kind[4:]}_') if kind in ('ocr_page', 'ocr_table') else ('span', f'{kind.split("_")[1]}_')
+    tag, letter = 'div' if kind in ('ocr_page', 'ocr_table') else 'span', f'{kind.split("_")[1]}_'
     named = {'class': kind, 'id': new(letter)} | ({'title': title} if title else {})
     return ET.SubElement(parent, tag, named | {f'data-{k}': str(v) for k,v in data.items()})
 

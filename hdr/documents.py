@@ -180,7 +180,7 @@ def hocr_page(
     where = f'image "{quote(escape_name(p.file))}"; {place}'
     div = hocr_element(body, 'ocr_page', new, where, rotation=p.rotation)
     for table,lines in runs_of_lines(p):
-        where = f'bbox {join_values(table.box)}' if table else ''
+        where = f'bbox {join_values(table.box or [0, 0, p.width, p.height])}' if table else ''
         home = hocr_element(div, 'ocr_table', new, where) if table else div
         for l in lines:
             hocr_line(hocr_element(home, 'ocr_line', new, f'bbox {join_values(l.box)}'), l, new)
@@ -303,9 +303,11 @@ def alto_page(
     page = ET.SubElement(layout, 'Page', size, ID=new('page'), PROCESSINGREFS=step)
     space = ET.SubElement(page, 'PrintSpace', alto_place([0, 0, p.width, p.height]))
     for table,lines in runs_of_lines(p):
-        known = dict(ID=new('table'), TYPE='table') if table else {}
-        home = ET.SubElement(space, 'ComposedBlock', alto_place(table.box) | known) if table else space
-        place = alto_place(bounding_box([l.box for l in lines]))
+        place, home = alto_place(bounding_box([l.box for l in lines])), space
+        if table:
+            known = dict(ID=new('table'), TYPE='table')
+            where = alto_place(table.box) if table.box else place
+            home = ET.SubElement(space, 'ComposedBlock', where | known)
         block = ET.SubElement(home, 'TextBlock', place, ID=new('block'))
         for l in lines:
             alto_line(ET.SubElement(block, 'TextLine', alto_place(l.box), ID=new('line')), l, new)
@@ -380,7 +382,7 @@ def to_page_xml(
     page = sub(root, 'Page', facts | size)
     order = {l.id: n for n,l in enumerate(p.lines)}
     places:dict[str, ET.Element] = {}
-    for t in p.tables: places |= add_table_region(page, t, new)
+    for t in p.tables: places |= add_table_region(page, t, new, [0, 0, p.width, p.height])
     for table,lines in runs_of_lines(p):
         if not table: places[''] = region = sub(page, 'TextRegion', id=new('region'))
         if not table: add_coords(region, bounding_box([l.box for l in lines]))
@@ -396,12 +398,13 @@ def add_table_region(
     page:ET.Element,
     table:Table,
     new:Callable,  # by `id_counter`
+    box:list[int],  # of the page, for what does not say where it is
 ) -> dict[str, ET.Element]:  # id of a cell -> its region, still without text
     "A table with a region for each cell"
     known, places = dict(id=new('table'), rows=str(table.rows), columns=str(table.columns)), {}
-    region = add_coords(ET.SubElement(page, 'TableRegion', known), table.box)
+    region = add_coords(ET.SubElement(page, 'TableRegion', known), table.box or box)
     for c in table.cells:
-        places[c.id] = add_coords(ET.SubElement(region, 'TextRegion', id=new('cell')), c.box)
+        places[c.id] = add_coords(ET.SubElement(region, 'TextRegion', id=new('cell')), c.box or box)
         where = dict(rowIndex=c.row-1, columnIndex=c.column-1, rowSpan=c.row_span, colSpan=c.column_span)
         roles = ET.SubElement(places[c.id], 'Roles')
         ET.SubElement(roles, 'TableCellRole', {k: str(v) for k,v in where.items()})

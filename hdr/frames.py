@@ -41,6 +41,7 @@ def is_comb(net:Net, size:float) -> bool:
     w, h = np.diff(net.xs), net.ys[1]-net.ys[0]
     return bool(w.max() < 1.4*w.min() and .45 < h/np.median(w) < 3.2 and h < 6*size)
 
+# %% ../nbs/24_frames.ipynb #68e1112d
 def even_steps(
     net:Net,
 ) -> Net:
@@ -59,6 +60,7 @@ def even_steps(
     return open_net(net.ys, np.linspace(x[0], x[-1], best[1]+1), net.rows, net.columns,
         net.virtual) if best else net
 
+# %% ../nbs/24_frames.ipynb #56db38cb
 def ticked_line(
     base:Rule,
     ink:np.ndarray,  # (h,w) 0..1
@@ -81,6 +83,7 @@ def ticked_line(
     return open_net([y-1.3*best[1], y], np.linspace(base.start, base.end, best[0]+1), Curves([base], size),
         Curves([], size), 't')
 
+# %% ../nbs/24_frames.ipynb #fb7397f9
 def join_boxes(
     nets:list[Net],  # rows of boxes
 ) -> list[list[Net]]:
@@ -143,6 +146,7 @@ def split_rows(
         for k in range(len(ys)-2)])
     return Net(ys, net.xs, net.rows, net.columns, net.right[source], below, net.virtual, net.sides)
 
+# %% ../nbs/24_frames.ipynb #ef6019e8
 def writing_end(b:np.ndarray, x:float, sign:int, size:float, gap:float=3.) -> float:
     "How far writing goes on from x to the left (-1) or right without a wide gap"
     while True:
@@ -180,6 +184,7 @@ def nets_across(
         if len(net.ys) > 3: out.append((net, g))
     return out
 
+# %% ../nbs/24_frames.ipynb #f6464f84
 def columns_by_writing(
     b:np.ndarray,  # (n,>=4) boxes of marks
     ys:list[float],  # rows
@@ -213,6 +218,7 @@ def nets_along(
         if len(xs) > 2: out.append((open_net(ys, xs, Curves(g, size), Curves([], size), 'lr'), g))
     return out
 
+# %% ../nbs/24_frames.ipynb #95842b6b
 def join_pieces(a:Rule, b:Rule) -> Rule:
     "Two pieces of one rule"
     at, mid = np.concatenate([a.at, b.at]), np.concatenate([a.mid, b.mid])
@@ -260,6 +266,7 @@ def writing_size(
     ok = (np.maximum(w, h) < side/8) & (h > max(4, .003*side)) & (w < 3*h) & (h < 6*w)
     return median_height(b[ok])/s if ok.any() else .017*side/s
 
+# %% ../nbs/24_frames.ipynb #a2225b48
 @dataclass
 class Layout:
     "What is ruled on a page, and what is written on it"
@@ -303,6 +310,7 @@ def erase_rules(
     out[(A & (1-through[0]) | B & (1-through[1])) > 0] = 0
     return out
 
+# %% ../nbs/24_frames.ipynb #5926da29
 def nets_of_rules(
     along:list[Rule], across:list[Rule],
     covers:tuple[np.ndarray, np.ndarray],  # (h,w) uint8 each, what these cover
@@ -342,6 +350,7 @@ def mark_boxes(
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     return b[(np.maximum(w, h) > .2*size) & (b[:,4] > max(4, .01*size**2)) & (h < 8*size)]
 
+# %% ../nbs/24_frames.ipynb #94906550
 def find_layout(
     grey:np.ndarray,  # (h,w) uint8, level
 ) -> Layout:
@@ -374,6 +383,7 @@ def find_layout(
         join_boxes(combs+[n for n in nets if is_comb(n, size)]),
         [r for r in lines if id(r) not in used])
 
+# %% ../nbs/24_frames.ipynb #552f11db
 def is_on_paper(
     net:Net,
     ink:np.ndarray,  # (h,w) 0..1, rules and all

@@ -429,11 +429,12 @@ def test() -> int:  # exit status: 0 only if all passed
     "The program `hdr-test`: every notebook, then tests/; the last line is the count"
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
+    from importlib.util import find_spec
     from tempfile import TemporaryDirectory
     from hdr.data import cores, extra, locate, repository
     try:
         if not (root := repository()): raise UsageError('run this inside a clone of the repository')
-        pytest = [extra(library, 'dev') for library in ('nbdev', 'xdist', 'pytest')][-1]
+        pytest = [extra(library, 'dev') for library in ('nbdev', 'pytest')][-1]
     except (UsageError, ImportError) as e:
         print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
@@ -444,7 +445,7 @@ def test() -> int:  # exit status: 0 only if all passed
         notebooks = list(pool.map(one, paths))
     count = Count()
     words = ['-v', '--no-header', '-p', 'no:cacheprovider', str(root/'tests')]
-    if several > 1: words += ['-n', str(several), '--dist', 'worksteal']
+    if several > 1 and find_spec('xdist'): words += ['-n', str(several), '--dist', 'worksteal']
     status = pytest.main(words, plugins=[count])
     failed = max(notebooks.count(False) + count.failed, status != 0)
     print(f'{notebooks.count(True) + count.passed} passed, {failed} failed', flush=True)

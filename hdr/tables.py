@@ -123,6 +123,7 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
 
 def doubt(p:Place) -> tuple[bool, str]:
     "Is it to be looked at, and why?"
+    if p.struck: return True, 'something is struck out'
     if '?' in p.text: return True, 'a mark that was not understood'
     if p.digits and p.confidence < unsure: return True, f'sure to {p.confidence:.0%} only'
     if p.digits and p.evidence < .6: return True, 'perhaps a word'

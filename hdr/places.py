@@ -131,7 +131,8 @@ def find_strikes(
     mask:np.ndarray,  # (h,w) uint8, marks
     size:float,  # of writing, pixels
 ) -> list[np.ndarray]:  # (n,2) points x, y of the middle of each
-    "Straight lines, level or nearly so, all along what they cross, with strokes above and below"
+    """Straight lines, level or nearly so, all along what they cross and beyond it, with strokes above
+    and below"""
     marks, around = connected_components(mask)
     labels, boxes = connected_components(level_strokes(mask, int(1.7*size)))
     out = []
@@ -144,7 +145,10 @@ def find_strikes(
         straight = np.percentile(np.abs(y-line), 90) < .08*size
         along = len(x) > .92*(whole[2]-whole[0])
         sides = [strokes_beside(mask, x, line, side*size) for side in (-1, 1)]
-        if straight and along and min(sides) > .2: out.append(np.stack([x, line], 1))
+        crossed = np.flatnonzero((marks[:,x] == marks[ys[0],xs[0]]).sum(0) > 1.5*len(xs)/len(x)+2)
+        beyond = crossed[0]+len(x)-1-crossed[-1] if len(crossed) else 0
+        if straight and along and min(sides) > .15 and beyond > .3*size:
+            out.append(np.stack([x, line], 1))
     return out
 
 def level_strokes(
@@ -174,20 +178,19 @@ def strokes_beside(
 def drop_struck(
     p:Place,  # is changed
     size:float,  # of writing, pixels
-) -> bool:  # are there any?
+):
     "Forget marks that are struck out"
-    if p.boxes is None: return False
+    if p.boxes is None: return
     struck = np.zeros(len(p.boxes), bool)
     for points in find_strikes(p.mask, size):
         left, right = points[0,0]-.2*size, points[-1,0]+.2*size
         middle = (p.boxes[:,0]+p.boxes[:,2])/2
         y = np.interp(middle, *points.T)
         struck |= (middle > left) & (middle < right) & (p.boxes[:,1] < y+2) & (p.boxes[:,3] > y-2)
-    if not struck.any(): return False
-    p.struck, p.text, p.digits = True, '', []
+    if not struck.any(): return
+    p.struck = True
     for x0,y0,x1,y1,_ in p.boxes[struck].astype(int): p.mask[y0:y1,x0:x1] = p.ink[y0:y1,x0:x1] = 0
     p.boxes = None if struck.all() else p.boxes[~struck]
-    return True
 
 # %% ../nbs/24_places.ipynb #fd0656e2
 def place_lines(
@@ -387,12 +390,10 @@ def read_places(
 ) -> np.ndarray:  # (h,w) int32: the place that ink belongs to
     "Everything that is written in places of a page"
     own = hand_out_ink(layout, places)
+    for p in places:
+        if not any(p is q for q in single): drop_struck(p, layout.size)
     read_strings(places, threshold)
     ask_both(places, threshold)
-    unsure = [p for p in places if p.confidence < .8 or '?' in p.text or not p.digits]
-    again = [p for p in unsure if not any(p is q for q in single) and drop_struck(p, layout.size)]
-    read_strings(again, threshold)
-    ask_both(again, threshold)
     weigh_words(places)
     for p in single: read_single(p, layout.size)
     for p in places:

@@ -188,7 +188,7 @@ def normalise_size(
     return rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
-enough = 2.  # mean log-odds, digit to none, of the glyphs of a page or a word that is one of digits
+enough = 1.5  # mean log-odds, digit to none, of the glyphs of a page or a word that is one of digits
 
 def find_orientation(
     ink:np.ndarray,  # (h,w) 0..1

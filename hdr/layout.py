@@ -188,7 +188,8 @@ def normalise_size(
     return rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
-enough = 1.5  # mean log-odds, digit to none, of the glyphs of a page or a word that is one of digits
+enough = 1.5  # mean log-odds, digit to none, of the glyphs of a word that is one of digits
+upright = 2.  # the same of a page, before it is turned
 
 def find_orientation(
     ink:np.ndarray,  # (h,w) 0..1
@@ -207,7 +208,7 @@ def find_orientation(
     taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
     total = odds.sum(1) + taller*np.array([1,-1,1,-1])
     k = int(total.argmax())
-    digits = len(b) and np.median(best[k]) > -.3 and odds[k].mean() > enough
+    digits = len(b) and np.median(best[k]) > -.3 and odds[k].mean() > upright
     return k if digits and total[k] > total[0]+doubt else 0
 
 def single_glyphs(

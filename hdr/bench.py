@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 from .data import cores, hardware, normalize, parts, results_dir, write_atomic
 from .model import build, macs, milliseconds
 from .train import compile_recipe, prepare, Recipe, recipes, train_epoch
@@ -93,10 +93,11 @@ def bench_train(
     steps:int=40,  # a turn
     out:Path|str='',  # the results folder
     images:int=0,  # train on the first so many of the training part; 0: on all
+    beside:Sequence[str]=('nano', 'tiny', 'small', 'base'),  # more recipes of ours
 ) -> pd.DataFrame:  # a row a recipe
     "Race ours and theirs, print the table and the ratios, and write it to bench_train.csv"
     logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it warns of many networks at once
-    names = ['keras_example', 'starting', *challenges, 'nano', 'tiny', 'small', 'base']
+    names = ['keras_example', 'starting', *challenges, *beside]
     data, before = prepare(parts(images=images)), matmul_rate()
     times = race({n: recipes[n] for n in names}, data, rounds, steps)
     peak = max(before, matmul_rate())

@@ -79,14 +79,14 @@ def results_dir(
 # %% ../nbs/00_data.ipynb #be8ac744
 def write_atomic(
     path:Path|str,  # the file to write
-    write:Callable,  # function of a temporary path, with the same suffix
+    write:Callable|bytes,  # all of it, or a function of a temporary path with the same suffix
 ):
     "A file that is there whole or not at all: written aside under a name of its own, then renamed"
     path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     special = path.exists() and not path.is_file() and not path.is_dir()
     aside = temporary_name(Path(tempfile.gettempdir())/path.name if special else path)
     try:
-        write(aside)
+        aside.write_bytes(write) if isinstance(write, bytes) else write(aside)
         if special: path.write_bytes(aside.read_bytes())
         else: os.replace(aside, path)
     finally: aside.unlink(missing_ok=True)
@@ -368,7 +368,7 @@ def keep(
     "Write them for the next time; a cache that can't be written is a pity, no reason to stop"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for n,content in files.items(): write_atomic(folder/n, lambda p: p.write_bytes(content))
+        for n,content in files.items(): write_atomic(folder/n, content)
     except OSError as e:
         print(f'not kept for the next time: {folder}: {e.strerror or e}', file=sys.stderr)
     return files

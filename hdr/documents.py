@@ -10,6 +10,7 @@ __all__ = ['formats', 'to_json', 'from_json', 'to_csv', 'from_csv', 'to_hocr', '
 import csv, io, json, re, time
 import xml.etree.ElementTree as ET
 from PIL import Image
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from . import __version__
@@ -17,17 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Callable, Iterable
 from urllib.parse import quote, unquote
-from .page import bounding_box, Digit, joint_confidence, Line, Page
-from .page import page_facts, page_from_dict, page_to_dict
-
-# %% ../nbs/25_documents.ipynb #a8b691ad
-def write_bytes(
-    path:Path|str,  # the file to write
-    data:bytes,  # all of it
-):
-    "A file that is there whole or not at all, see `hdr.data.write_atomic`"
-    from hdr.data import write_atomic
-    write_atomic(path, lambda p: p.write_bytes(data))
+from .page import bounding_box, Digit, joint_confidence, Line, Page, page_facts, page_from_dict
+from .page import page_to_dict, parts_by_cell, runs_of_lines, Table
 
 # %% ../nbs/25_documents.ipynb #19e79584
 def escape_name(
@@ -159,7 +151,7 @@ def to_hocr(
     kind = {'http-equiv': 'Content-Type', 'content': 'text/html; charset=utf-8'}
     ET.SubElement(head, 'meta', kind)
     facts = {'ocr-system': f'hdr {__version__}', 'ocr-langs': 'unknown', 'ocr-scripts': 'unknown',
-        'ocr-capabilities': 'ocr_page ocr_line ocrx_word ocrx_cinfo',
+        'ocr-capabilities': 'ocr_page ocr_table ocr_line ocrx_word ocrx_cinfo',
         'ocr-number-of-pages': str(len(pages))}
     for name,value in facts.items(): ET.SubElement(head, 'meta', name=name, content=value)
     for p in pages: hocr_page(body, p, new)
@@ -168,13 +160,13 @@ def to_hocr(
 # %% ../nbs/25_documents.ipynb #54173dec
 def hocr_element(
     parent:ET.Element,
-    kind:str,  # the class: 'ocr_page', 'ocr_line', 'ocrx_word' or 'ocrx_cinfo'
+    kind:str,  # the class: 'ocr_page', 'ocr_table', 'ocr_line', 'ocrx_word' or 'ocrx_cinfo'
     new:Callable,  # by `id_counter`
     title:str='',  # its properties
     **data,  # attributes `data-...`
 ) -> ET.Element:
     "An element of hOCR"
-    tag, letter = ('div', 'page_') if kind == 'ocr_page' else ('span', f'{kind.split("_")[1]}_')
+    tag, letter = 'div' if kind in ('ocr_page', 'ocr_table') else 'span', f'{kind.split("_")[1]}_'
     named = {'class': kind, 'id': new(letter)} | ({'title': title} if title else {})
     return ET.SubElement(parent, tag, named | {f'data-{k}': str(v) for k,v in data.items()})
 
@@ -183,17 +175,27 @@ def hocr_page(
     p:Page,
     new:Callable,  # by `id_counter`
 ):
-    "A page with its lines, words and characters"
+    "A page with its tables, lines, words and characters"
     place = f'bbox 0 0 {p.width} {p.height}; ppageno {p.page-1}'
     where = f'image "{quote(escape_name(p.file))}"; {place}'
     div = hocr_element(body, 'ocr_page', new, where, rotation=p.rotation)
-    for l in p.lines:
-        line = hocr_element(div, 'ocr_line', new, f'bbox {join_values(l.box)}')
-        for word,digits in l.words:
-            box, sure = bounding_box([d.box for d in digits]), 100*joint_confidence(digits)
-            title = f'bbox {join_values(box)}; x_wconf {sure:.0f}'
-            span = hocr_element(line, 'ocrx_word', new, title)
-            for c,d in glyphs_of_word(word, digits): hocr_glyph(span, c, d, new)
+    for table,lines in runs_of_lines(p):
+        where = f'bbox {join_values(table.box or [0, 0, p.width, p.height])}' if table else ''
+        home = hocr_element(div, 'ocr_table', new, where) if table else div
+        for l in lines:
+            hocr_line(hocr_element(home, 'ocr_line', new, f'bbox {join_values(l.box)}'), l, new)
+
+def hocr_line(
+    line:ET.Element,
+    l:Line,
+    new:Callable,  # by `id_counter`
+):
+    "Fill in words and characters"
+    for word,digits in l.words:
+        box, sure = bounding_box([d.box for d in digits]), 100*joint_confidence(digits)
+        title = f'bbox {join_values(box)}; x_wconf {sure:.0f}'
+        span = hocr_element(line, 'ocrx_word', new, title)
+        for c,d in glyphs_of_word(word, digits): hocr_glyph(span, c, d, new)
 
 def hocr_glyph(
     word:ET.Element,
@@ -296,15 +298,19 @@ def alto_page(
     step:str,  # id of what was done to it
     new:Callable,  # by `id_counter`
 ):
-    "A page with its lines"
+    "A page with its lines, those of a table in a block of its own"
     size = dict(PHYSICAL_IMG_NR=str(p.page), WIDTH=str(p.width), HEIGHT=str(p.height))
     page = ET.SubElement(layout, 'Page', size, ID=new('page'), PROCESSINGREFS=step)
     space = ET.SubElement(page, 'PrintSpace', alto_place([0, 0, p.width, p.height]))
-    if not p.lines: return
-    place = alto_place(bounding_box([l.box for l in p.lines]))
-    block = ET.SubElement(space, 'TextBlock', place, ID=new('block'))
-    for l in p.lines:
-        alto_line(ET.SubElement(block, 'TextLine', alto_place(l.box), ID=new('line')), l, new)
+    for table,lines in runs_of_lines(p):
+        place, home = alto_place(bounding_box([l.box for l in lines])), space
+        if table:
+            known = dict(ID=new('table'), TYPE='table')
+            where = alto_place(table.box) if table.box else place
+            home = ET.SubElement(space, 'ComposedBlock', where | known)
+        block = ET.SubElement(home, 'TextBlock', place, ID=new('block'))
+        for l in lines:
+            alto_line(ET.SubElement(block, 'TextLine', alto_place(l.box), ID=new('line')), l, new)
 
 def alto_line(
     element:ET.Element,  # TextLine
@@ -374,21 +380,45 @@ def to_page_xml(
     size = dict(imageWidth=str(p.width), imageHeight=str(p.height))
     facts = dict(imageFilename=escape_name(p.file), custom=f'page {p.page}; turned {p.rotation}')
     page = sub(root, 'Page', facts | size)
-    if not p.lines: return serialise_xml(root)
-    region = sub(page, 'TextRegion', id=new('region'))
-    add_coords(region, bounding_box([l.box for l in p.lines]))
-    for l in p.lines: add_page_line(region, l, new)
-    add_text_equiv(region, p.text)
+    order = {l.id: n for n,l in enumerate(p.lines)}
+    places:dict[str, ET.Element] = {}
+    for t in p.tables: places |= add_table_region(page, t, new, [0, 0, p.width, p.height])
+    for table,lines in runs_of_lines(p):
+        if not table: places[''] = region = sub(page, 'TextRegion', id=new('region'))
+        if not table: add_coords(region, bounding_box([l.box for l in lines]))
+        for l in lines:
+            parts = parts_by_cell(l, table) if table else [('', l)]
+            for cell,part in parts: add_page_line(places[cell], part, new, order[l.id])
+        if not table: add_text_equiv(region, '\n'.join(l.text for l in lines))
+    for c in (c for t in p.tables for c in t.cells): add_text_equiv(places[c.id], c.text)
     return serialise_xml(root)
 
 # %% ../nbs/25_documents.ipynb #8b5860d8
+def add_table_region(
+    page:ET.Element,
+    table:Table,
+    new:Callable,  # by `id_counter`
+    box:list[int],  # of the page, for what does not say where it is
+) -> dict[str, ET.Element]:  # id of a cell -> its region, still without text
+    "A table with a region for each cell"
+    known, places = dict(id=new('table'), rows=str(table.rows), columns=str(table.columns)), {}
+    region = add_coords(ET.SubElement(page, 'TableRegion', known), table.box or box)
+    for c in table.cells:
+        places[c.id] = add_coords(ET.SubElement(region, 'TextRegion', id=new('cell')), c.box or box)
+        where = dict(rowIndex=c.row-1, columnIndex=c.column-1, rowSpan=c.row_span, colSpan=c.column_span)
+        roles = ET.SubElement(places[c.id], 'Roles')
+        ET.SubElement(roles, 'TableCellRole', {k: str(v) for k,v in where.items()})
+    return places
+
 def add_page_line(
     region:ET.Element,
-    l:Line,
+    l:Line,  # or part of one
     new:Callable,  # by `id_counter`
+    number:int,  # of the line on the page
 ):
     "A line with its words and digits"
-    line = add_coords(ET.SubElement(region, 'TextLine', id=new('line')), l.box)
+    known = dict(id=new('line'), custom=f'line {number}')
+    line = add_coords(ET.SubElement(region, 'TextLine', known), l.box)
     for word,digits in l.words:
         w = ET.SubElement(line, 'Word', id=new('word'))
         add_coords(w, bounding_box([d.box for d in digits]))
@@ -430,7 +460,12 @@ def from_page_xml(
     page:Any = ET.fromstring(data).find(ns+'Page')
     _, number, _, turned = page.get('custom').replace(';', '').split()
     size = int(page.get('imageWidth')), int(page.get('imageHeight'))
-    lines = [line_from_page(l, ns) for l in page.iter(ns+'TextLine')]
+    parts = defaultdict(list)  # a row of a table is in several
+    for n,l in enumerate(page.iter(ns+'TextLine')):
+        known = re.fullmatch(r'line (\d+)', l.get('custom', ''))
+        parts[int(known[1]) if known else n].append(line_from_page(l, ns))
+    lines = [Line(' '.join(l.text for l in p), sum((l.digits for l in p), []))
+        for _,p in sorted(parts.items())]
     return [Page(unescape_name(page.get('imageFilename')), int(number), *size, int(turned), lines)]
 
 # %% ../nbs/25_documents.ipynb #65f628b5

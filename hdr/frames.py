@@ -41,6 +41,7 @@ def is_comb(net:Net, size:float) -> bool:
     w, h = np.diff(net.xs), net.ys[1]-net.ys[0]
     return bool(w.max() < 1.4*w.min() and .45 < h/np.median(w) < 3.2 and h < 6*size)
 
+# %% ../nbs/24_frames.ipynb #68e1112d
 def even_steps(
     net:Net,
 ) -> Net:
@@ -59,6 +60,7 @@ def even_steps(
     return open_net(net.ys, np.linspace(x[0], x[-1], best[1]+1), net.rows, net.columns,
         net.virtual) if best else net
 
+# %% ../nbs/24_frames.ipynb #56db38cb
 def ticked_line(
     base:Rule,
     ink:np.ndarray,  # (h,w) 0..1
@@ -81,6 +83,7 @@ def ticked_line(
     return open_net([y-1.3*best[1], y], np.linspace(base.start, base.end, best[0]+1), Curves([base], size),
         Curves([], size), 't')
 
+# %% ../nbs/24_frames.ipynb #fb7397f9
 def join_boxes(
     nets:list[Net],  # rows of boxes
 ) -> list[list[Net]]:
@@ -143,6 +146,7 @@ def split_rows(
         for k in range(len(ys)-2)])
     return Net(ys, net.xs, net.rows, net.columns, net.right[source], below, net.virtual, net.sides)
 
+# %% ../nbs/24_frames.ipynb #ef6019e8
 def writing_end(b:np.ndarray, x:float, sign:int, size:float, gap:float=3.) -> float:
     "How far writing goes on from x to the left (-1) or right without a wide gap"
     while True:
@@ -180,6 +184,7 @@ def nets_across(
         if len(net.ys) > 3: out.append((net, g))
     return out
 
+# %% ../nbs/24_frames.ipynb #f6464f84
 def columns_by_writing(
     b:np.ndarray,  # (n,>=4) boxes of marks
     ys:list[float],  # rows
@@ -213,6 +218,7 @@ def nets_along(
         if len(xs) > 2: out.append((open_net(ys, xs, Curves(g, size), Curves([], size), 'lr'), g))
     return out
 
+# %% ../nbs/24_frames.ipynb #95842b6b
 def join_pieces(a:Rule, b:Rule) -> Rule:
     "Two pieces of one rule"
     at, mid = np.concatenate([a.at, b.at]), np.concatenate([a.mid, b.mid])
@@ -260,6 +266,7 @@ def writing_size(
     ok = (np.maximum(w, h) < side/8) & (h > max(4, .003*side)) & (w < 3*h) & (h < 6*w)
     return median_height(b[ok])/s if ok.any() else .017*side/s
 
+# %% ../nbs/24_frames.ipynb #a2225b48
 @dataclass
 class Layout:
     "What is ruled on a page, and what is written on it"
@@ -303,6 +310,47 @@ def erase_rules(
     out[(A & (1-through[0]) | B & (1-through[1])) > 0] = 0
     return out
 
+# %% ../nbs/24_frames.ipynb #5926da29
+def nets_of_rules(
+    along:list[Rule], across:list[Rule],
+    covers:tuple[np.ndarray, np.ndarray],  # (h,w) uint8 each, what these cover
+    ink:np.ndarray,  # (h,w) 0..1
+    size:float,  # of writing, pixels
+) -> tuple[list[Net], tuple[list[Rule], list[Rule]]]:  # and rules that make none, along and across
+    "Rules that meet make nets, rows of boxes one for each comb"
+    nets:list[Net] = []
+    free:tuple[list, list] = ([], [])
+    for group in group_rules(along, across, size):
+        net = net_of(*group, covers, size)
+        if net is None:
+            for some,rules in zip(free, group): some.extend(rules)
+        else:
+            boxes = len(net.ys) == 2 and len(net.xs) > 2 and not net.virtual and is_row_of_boxes(net, size)
+            nets += split_combs(net, ink) if boxes else [net]
+    return outermost(nets), free
+
+def rules_beside(
+    rules:list[Rule],
+    nets:list[Net],
+    size:float,  # of writing, pixels
+    turned:bool=False,  # do they go across?
+) -> list[Rule]:
+    "Rules that run through none of the nets"
+    def is_in(r, box):
+        x, y = ((r.start+r.end)/2, r.middle)[::-1 if turned else 1]
+        return box[0]-size < x < box[2]+size and box[1]-size < y < box[3]+size
+    return [r for r in rules if not any(is_in(r, n.box) for n in nets)]
+
+def mark_boxes(
+    ink:np.ndarray,  # (h,w) 0..1, without rules
+    size:float,  # of writing, pixels
+) -> np.ndarray:  # (n,5) x0, y0, x1, y1, area
+    "What may be writing or print"
+    b = connected_components(binarise(ink, .25, .5))[1]
+    w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
+    return b[(np.maximum(w, h) > .2*size) & (b[:,4] > max(4, .01*size**2)) & (h < 8*size)]
+
+# %% ../nbs/24_frames.ipynb #94906550
 def find_layout(
     grey:np.ndarray,  # (h,w) uint8, level
 ) -> Layout:
@@ -314,40 +362,28 @@ def find_layout(
     A, ca = find_all_along(mask, soft, noise/top, size)
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
     covers = ca, turn(cb.T)
-    nets:list[Net] = []
-    free:tuple[list, list] = ([], [])
-    for along,across in group_rules(A, B, size):
-        net = net_of(along, across, covers, size)
-        if net is None: free[0].extend(along); free[1].extend(across)
-        else: nets += split_combs(net,
-            ink) if len(net.ys) == 2 and len(net.xs) > 2 and not net.virtual and is_row_of_boxes(net,
-            size) else [net]
-    nets = [add_faint_lines(even_steps(n), soft, ink, noise/top, size) for n in outermost(nets)
+    nets, free = nets_of_rules(A, B, covers, ink, size)
+    nets = [add_faint_lines(even_steps(n), soft, ink, noise/top, size) for n in nets
         if not is_lined_paper(n, ink.shape)]
-    outside = lambda r, turned, some: not any(x0-size < (r.middle if turned
-        else (r.start+r.end)/2) < x1+size and y0-size < ((r.start+r.end)/2 if turned
-        else r.middle) < y1+size for x0,y0,x1,y1 in some)
-    boxes = [n.box for n in nets]
-    combs = [t for r in writing_lines([r for r in free[0] if outside(r, False, boxes)], soft, size, 2.2,
-        False) if (t := ticked_line(r, ink, size))]
-    boxes += [n.box for n in combs]
-    lone = [r for r in free[0] if r.length > 3.2*size and outside(r, False, boxes)], [r for r in free[1]
-        if r.length > 5*size and outside(r, True, boxes)]
-    lines = writing_lines(lone[0], soft, size)
+    tips = writing_lines(rules_beside(free[0], nets, size), soft, size, 2.2, False)
+    combs = [t for r in tips if (t := ticked_line(r, ink, size))]
+    lone = [r for r in rules_beside(free[0], nets+combs, size) if r.length > 3.2*size]
+    walls = [r for r in rules_beside(free[1], nets+combs, size, True) if r.length > 5*size]
+    lines = writing_lines(lone, soft, size)
     thick = int(np.ceil(np.percentile([r.thick for r in A+B if r.length > 4*size] or [1], 90)))
-    bands = draw_bands(nets+combs, (lines+[r for r in lone[0] if r.length > 9*size], lone[1]), ink.shape,
-        int(thick+max(4, .3*size)))
+    drawn = lines+[r for r in lone if r.length > 9*size], walls
+    bands = draw_bands(nets+combs, drawn, ink.shape, int(thick+max(4, .3*size)))
     clean = erase_rules(ink, covers[0] & bands[0], covers[1] & bands[1], thick)
-    b = connected_components(binarise(clean, .25, .5))[1]
-    b = b[(np.maximum(b[:,2]-b[:,0], b[:,3]-b[:,1]) > .2*size) & (b[:,4] > max(4, .01*size**2))
-        & (b[:,3]-b[:,1] < 8*size)]
+    b = mark_boxes(clean, size)
     nets = [split_rows(n, b, size) for n in nets]
-    more = nets_across(lone[1], b, size, ink.shape)+nets_along(lines, b, size, ink.shape)
+    more = nets_across(walls, b, size, ink.shape)+nets_along(lines, b, size, ink.shape)
     used = {id(r) for _,g in more for r in g}
     nets = [n for n in nets+[n for n,_ in more] if is_on_paper(n, ink)]
     return Layout(size, clean, bands[0]|bands[1], [n for n in nets if not is_comb(n, size)],
-        join_boxes(combs+[n for n in nets if is_comb(n, size)]), [r for r in lines if id(r) not in used])
+        join_boxes(combs+[n for n in nets if is_comb(n, size)]),
+        [r for r in lines if id(r) not in used])
 
+# %% ../nbs/24_frames.ipynb #552f11db
 def is_on_paper(
     net:Net,
     ink:np.ndarray,  # (h,w) 0..1, rules and all

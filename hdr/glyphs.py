@@ -65,7 +65,7 @@ def font_file(
     path.parent.mkdir(parents=True, exist_ok=True)
     for s,content in pack_font(package, rows[subset]['version']).items():
         packed = path.with_name(f'{package}-{s}.woff2')
-        write_atomic(packed, lambda p: p.write_bytes(check_font(rows[s], content)))
+        write_atomic(packed, check_font(rows[s], content))
         font = TTFont(packed)
         font.flavor = None
         write_atomic(packed.with_suffix('.ttf'), font.save)

@@ -67,7 +67,7 @@ def write_output(
     if path in ('-', '/dev/stdout'): return print_bytes(data)
     try:
         if place.exists() and not place.is_file(): place.open('wb').write(data)
-        else: write_atomic(place.resolve(), lambda p: p.write_bytes(data))
+        else: write_atomic(place.resolve(), data)
     except OSError as e: raise OSError(f'{path}: {(e.strerror or str(e)).lower()}') from None
 
 def print_bytes(

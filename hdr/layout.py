@@ -107,7 +107,7 @@ def chain_into_lines(
     lines:list[list[int]] = []
     for i in np.argsort(boxes[:,0], kind='stable'):
         x0, y0, x1, y1 = boxes[i,:4]
-        ends = np.array([boxes[l[-1],:4] for l in lines]).reshape(-1, 4)
+        ends = boxes[[l[-1] for l in lines],:4].reshape(-1, 4)
         overlap = np.minimum(ends[:,3], y1) - np.maximum(ends[:,1], y0)
         away = np.maximum(0, x0-ends[:,2])/(100*size)
         share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - away
@@ -188,7 +188,8 @@ def normalise_size(
     return rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
-enough = 2.  # mean log-odds, digit to none, of the glyphs of a page or a word that is one of digits
+enough = 1.5  # mean log-odds, digit to none, of the glyphs of a word that is one of digits
+upright = 2.  # the same of a page, before it is turned
 
 def find_orientation(
     ink:np.ndarray,  # (h,w) 0..1
@@ -207,7 +208,7 @@ def find_orientation(
     taller = np.log((b[:,3]-b[:,1])/(b[:,2]-b[:,0])).clip(-1, 1).sum()  # digits are
     total = odds.sum(1) + taller*np.array([1,-1,1,-1])
     k = int(total.argmax())
-    digits = len(b) and np.median(best[k]) > -.3 and odds[k].mean() > enough
+    digits = len(b) and np.median(best[k]) > -.3 and odds[k].mean() > upright
     return k if digits and total[k] > total[0]+doubt else 0
 
 def single_glyphs(
@@ -276,6 +277,7 @@ def find_letters(
     ink:np.ndarray,  # (h,w) 0..1
     found:tuple,  # by `find_glyphs`
     model:str='',  # shipped weights
+    weight:float=.5,  # see `is_letters`
     first:int=6,  # glyphs of a line that are looked at first
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of letters; (m,4) of the others; evidence
     """What is written in words that are rather no digits, and what speaks for digits on this page
@@ -295,7 +297,7 @@ def find_letters(
     ask(l[single[l]] for l in doubtful)
     words = [(part, l) for l in doubtful for part in split_words(l, b, size)]
     of = lambda some: odds[some[single[some]]]
-    letters = [part for part,l in words if is_letters(of(part), of(l), page)]
+    letters = [part for part,l in words if is_letters(of(part), of(l), page, weight)]
     some, every = (np.concatenate([[], *i]).astype(int) for i in (letters, lines))
     return b[some,:4], b[np.setdiff1d(every, some),:4], page
 
@@ -310,22 +312,23 @@ def is_letters(
     word:np.ndarray,  # (n,) log of how much likelier each glyph is a digit than none, less `enough`
     line:np.ndarray,  # (m,) of all glyphs of its line
     page:float,  # mean of the page
-    least:int=3,  # glyphs in a word that is judged by itself, and what its line and page count
+    weight:float=.5,  # glyphs of their kind that its line and its page each count as
+    least:int=3,  # glyphs in a word that is judged by itself
 ) -> bool:
     "Is a word rather no digits?"
-    if len(word) < least and len(line) >= least and line.sum() < 0: return True
     judged = len(word) >= least or page < 0 and len(line) >= least
     around = min(0, page) + min(0, line.mean() if len(line) else 0)
-    return bool(judged and word.sum() + least*around < 0)
+    return bool(judged and word.sum() + weight*around < 0)
 
 def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
+    weight:float=.5,  # see `is_letters`
 ) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs, where known
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    letters, rest, page = find_letters(small, found := find_glyphs(small), model)
+    letters, rest, page = find_letters(small, found := find_glyphs(small), model, weight)
     def places(boxes):
         return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink

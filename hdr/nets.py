@@ -56,6 +56,7 @@ class Curves:
     def level(self, at, mid): "The middle of a rule that goes through (at, mid)"; return mid-self.shift(mid,
             at)
 
+# %% ../nbs/24_nets.ipynb #b41a5c4a
 @dataclass
 class Net:
     "Rows and columns, and which walls between them are there"
@@ -84,7 +85,6 @@ def open_net(ys, xs, rows, columns, virtual='') -> Net:
     R, C = len(ys)-1, len(xs)-1
     return Net(np.asarray(ys, float), np.asarray(xs, float), rows, columns, np.ones((R,C-1), bool),
         np.ones((R-1,C), bool), virtual)
-
 
 # %% ../nbs/24_nets.ipynb #914953d0
 def touch(a:Rule, b:Rule, tol:float) -> bool:
@@ -136,6 +136,7 @@ def is_backed(net:Net, cover, c:float, across:bool, size:float, least:float=.85)
         if q-p >= .8*size and coverage(cover, pts, (d,1) if across else (1,d)) > least: return True
     return False
 
+# %% ../nbs/24_nets.ipynb #af244ec5
 def cluster(values, weights, tol:float) -> tuple[np.ndarray, np.ndarray]:
     "Values that lie together as one: their mean, and the sum of their weights"
     order = np.argsort(values)
@@ -159,6 +160,7 @@ def outer_lines(v:np.ndarray, ends:np.ndarray, far:float, names:str) -> tuple[np
     first, last = bool(low < v[0]-far), bool(high > v[-1]+far)
     return np.concatenate([[low]*first, v, [high]*last]), names[0]*first+names[1]*last
 
+# %% ../nbs/24_nets.ipynb #09d76f02
 def wall_share(net:Net, cover_along, cover_across, size:float) -> tuple[np.ndarray, np.ndarray]:
     "(rows,columns+1) and (rows+1,columns): how much of each wall is ruled"
     c, u, d = net.corners(), np.linspace(.12, .88, 24)[:,None], max(2, int(.1*size))
@@ -186,7 +188,7 @@ def is_wall(share:np.ndarray) -> np.ndarray:
     usual = np.array([np.median(v[v > .15]) if (v > .15).any() else 1 for v in share])
     return share > .5*np.minimum(usual, .9)[:,None]
 
-def goes_on(v:np.ndarray, own:np.ndarray, rules:list[Rule], walls, size:float) -> np.ndarray:
+def goes_on(v:np.ndarray, own:list[float], rules:list[Rule], walls, size:float) -> np.ndarray:
     "(n,) bool: of broken lines, which do not end somewhere in a cell, as a row of strokes does?"
     out = np.ones(len(v), bool)
     for i,at in enumerate(v):
@@ -197,6 +199,7 @@ def goes_on(v:np.ndarray, own:np.ndarray, rules:list[Rule], walls, size:float) -
         out[i] = all(np.abs(np.asarray(walls)-e).min() < 2.5*size for e in ends)
     return out
 
+# %% ../nbs/24_nets.ipynb #0bbb0453
 def choose_lines(rows:Curves, columns:Curves, along, across, covers, box, size:float) -> tuple[np.ndarray,
         np.ndarray]:
     "Rules that are walls of cells: long ones, and such as go from one of the other direction to the next"
@@ -220,6 +223,7 @@ def choose_lines(rows:Curves, columns:Curves, along, across, covers, box, size:f
     near = .7*size if sy.sum() != 2 else .25*size  # two combs may stand side by side
     return keep_apart(ys[sy], ly[sy], .7*size), keep_apart(xs[sx], lx[sx], near)
 
+# %% ../nbs/24_nets.ipynb #1dd4ae59
 def net_of(
     along:list[Rule], across:list[Rule],  # that hang together
     covers:tuple,  # (h,w) uint8 each, what rules along and across cover
@@ -261,7 +265,6 @@ def net_of(
     small = net.shape[0]*net.shape[1] <= 2
     if small and (min(net.sides) < .85 or min(high.min(), wide_.min()) < 1.4*size): return None
     return None if not small and max(r.length for r in along) < 3.5*size else net
-
 
 # %% ../nbs/24_nets.ipynb #c4660b41
 def merged_cells(

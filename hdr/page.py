@@ -7,6 +7,7 @@ __all__ = ['json_schema', 'Digit', 'Line', 'Field', 'Cell', 'Table', 'Page']
 
 # %% ../nbs/20_page.ipynb #7ccbe186
 import re
+from itertools import groupby
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from dataclasses import asdict, dataclass, field, fields
@@ -210,8 +211,8 @@ class Page:
         return annotate(self)
 
     def _write(self, name, path):
-        from hdr import documents
-        documents.write_bytes(path, getattr(documents, f'to_{name}')([self]))
+        from hdr import data, documents
+        data.write_atomic(path, getattr(documents, f'to_{name}')([self]))
 
 # %% ../nbs/20_page.ipynb #b0fd40ef
 def number_items(
@@ -225,6 +226,26 @@ def number_items(
     for n,t in enumerate(page.tables, 1):
         t.id = t.id or f'p{page.page}.t{n}'
         for c in t.cells: c.id = c.id or f'{t.id}.r{c.row}c{c.column}'
+
+# %% ../nbs/20_page.ipynb #27cefbcd
+def runs_of_lines(
+    page:Page,
+) -> list[tuple[Table|None, list[Line]]]:  # a table and its lines; None and lines beside tables
+    "Lines that follow each other in the same table, or in none"
+    home = {d: i for i,t in enumerate(page.tables) for c in t.cells for d in c.digits}
+    runs = groupby(page.lines, lambda l: next((home[d.id] for d in l.digits if d.id in home), None))
+    return [(None if i is None else page.tables[i], list(lines)) for i,lines in runs]
+
+def parts_by_cell(
+    line:Line,  # a row
+    table:Table,
+) -> list[tuple[str, Line]]:  # id of the cell, and what of the line is in it
+    "A row, taken apart again"
+    home, first = {d: c.id for c in table.cells for d in c.digits}, table.cells[0].id
+    runs = groupby(line.words, lambda word: home.get(word[1][0].id, first) if word[1] else first)
+    parts = [(i, list(words)) for i,words in runs]
+    return [(i, Line(' '.join(w for w,_ in words), sum((d for _,d in words), [])))
+        for i,words in parts]
 
 # %% ../nbs/20_page.ipynb #8e8e51d3
 page_facts = 'file', 'page', 'width', 'height', 'rotation'  # which every format has

@@ -35,6 +35,7 @@ class Place:
     evidence:float=0.  # for a number rather than a word, as a logarithm
     printed:float=0.
     said:list=field(default_factory=list)  # texts with probabilities, by `n_best`
+    struck:bool=False  # was something struck out?
     @property
     def confidence(self) -> float: "That all of it is right"; return float(np.prod([d.confidence
             for d in self.digits]))
@@ -125,6 +126,72 @@ def only_marks(b:np.ndarray, size:float) -> np.ndarray|None:
     usual, w, h = median_height(b), b[:,2]-b[:,0], b[:,3]-b[:,1]
     keep = (np.maximum(w, h) > max(2, .1*usual)) & (b[:,4] > max(3, .004*usual**2))
     return b[keep] if keep.any() and max(h[keep].max(), w[keep].max()) > .45*size else None
+
+# %% ../nbs/24_places.ipynb #ee8d50ed
+def find_strikes(
+    mask:np.ndarray,  # (h,w) uint8, marks
+    size:float,  # of writing, pixels
+) -> list[np.ndarray]:  # (n,2) points x, y of the middle of each
+    """Straight lines, level or nearly so, all along what they cross and beyond it, with strokes above
+    and below"""
+    marks, around = connected_components(mask)
+    labels, boxes = connected_components(level_strokes(mask, int(1.7*size)))
+    out = []
+    for k in np.flatnonzero(boxes[:,2]-boxes[:,0] > 2.4*size):
+        ys, xs = np.nonzero(labels == k+1)
+        whole = around[marks[ys[0],xs[0]]-1]
+        x = np.unique(xs)
+        y = np.bincount(xs, ys)[x]/np.bincount(xs)[x]
+        line = np.polyval(np.polyfit(x, y, 1), x)
+        straight = np.percentile(np.abs(y-line), 90) < .08*size
+        along = len(x) > .92*(whole[2]-whole[0])
+        sides = [strokes_beside(mask, x, line, side*size) for side in (-1, 1)]
+        crossed = np.flatnonzero((marks[:,x] == marks[ys[0],xs[0]]).sum(0) > 1.5*len(xs)/len(x)+2)
+        beyond = crossed[0]+len(x)-1-crossed[-1] if len(crossed) else 0
+        if straight and along and min(sides) > .15 and beyond > .3*size:
+            out.append(np.stack([x, line], 1))
+    return out
+
+def level_strokes(
+    mask:np.ndarray,  # (h,w) uint8, marks
+    wide:int,  # pixels
+) -> np.ndarray:  # (h,w) uint8
+    "Where ink goes on along a line that is level or nearly so"
+    out = np.zeros_like(mask)
+    for slope in np.linspace(-.3, .3, 13):
+        rise = int(abs(slope)*wide)
+        kernel = np.zeros((rise+1, wide), np.uint8)
+        cv2.line(kernel, (0, rise*(slope < 0)), (wide-1, rise*(slope > 0)), 1)
+        out |= cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel)
+    return out
+
+def strokes_beside(
+    mask:np.ndarray,  # (h,w) uint8, marks
+    x:np.ndarray, y:np.ndarray,  # (n,) points of a line
+    far:float,  # pixels; below 0: above it
+) -> float:  # 0..1
+    "Share of points of a line that have ink beside it"
+    seen = np.zeros(len(x), bool)
+    for off in np.linspace(.2*far, .6*far, 5):
+        seen |= mask[(y+off).round().astype(int).clip(0, len(mask)-1), x] > 0
+    return float(seen.mean())
+
+def drop_struck(
+    p:Place,  # is changed
+    size:float,  # of writing, pixels
+):
+    "Forget marks that are struck out"
+    if p.boxes is None: return
+    struck = np.zeros(len(p.boxes), bool)
+    for points in find_strikes(p.mask, size):
+        left, right = points[0,0]-.2*size, points[-1,0]+.2*size
+        middle = (p.boxes[:,0]+p.boxes[:,2])/2
+        y = np.interp(middle, *points.T)
+        struck |= (middle > left) & (middle < right) & (p.boxes[:,1] < y+2) & (p.boxes[:,3] > y-2)
+    if not struck.any(): return
+    p.struck = True
+    for x0,y0,x1,y1,_ in p.boxes[struck].astype(int): p.mask[y0:y1,x0:x1] = p.ink[y0:y1,x0:x1] = 0
+    p.boxes = None if struck.all() else p.boxes[~struck]
 
 # %% ../nbs/24_places.ipynb #fd0656e2
 def place_lines(
@@ -326,6 +393,8 @@ def read_places(
 ) -> np.ndarray:  # (h,w) int32: the place that ink belongs to
     "Everything that is written in places of a page"
     own = hand_out_ink(layout, places)
+    for p in places:
+        if not any(p is q for q in single): drop_struck(p, layout.size)
     read_strings(places, threshold)
     ask_both(places, threshold)
     weigh_words(places)

@@ -26,7 +26,7 @@ from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, 
     table_csv, table_json, xlsx_bytes)
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
-from .documents import formats, save_pdf, write_bytes
+from .documents import formats, save_pdf
 
 # %% ../nbs/26_read.ipynb #4c6e593f
 def rejected_as_digits(
@@ -497,7 +497,7 @@ def write_pages(
             else: out += writer([p])
         return len(pages), out
     out = writer(kept() if format == 'pdf' else list(kept()))
-    if target and pages: write_bytes(target, out)
+    if target and pages: write_atomic(target, out)
     return len(pages), b'' if target else out
 
 def check_lost(
@@ -526,7 +526,7 @@ def write_beside(
 ):
     "One of several results"
     refuse_input(file, path)
-    write_bytes(path, data)
+    write_atomic(path, data)
 
 def convert_grid(
     file:Path,
@@ -542,7 +542,7 @@ def convert_grid(
         except ImageError: raise
         except ValueError as e: faults.append(ImageError(f'{file}: page {seen.number}: {e}'))
     data = b''.join(grid_csv(cells, threshold) for cells in tables)
-    if target and tables: write_bytes(target, data)
+    if target and tables: write_atomic(target, data)
     check_lost(faults, len(tables), b'' if target else data)
     sizes = [f'{max(c.row for c in cells)}x{max(c.column for c in cells)} cells' for cells in tables]
     unsure = sum(c.confidence < threshold for cells in tables for c in cells)
@@ -569,7 +569,7 @@ def convert_tables(
         stem = target.name.removesuffix('.csv')
         for number,n,t in found:
             write_beside(file, target.with_name(f'{stem}.p{number}.t{n}.csv'), table_csv(t).encode())
-    elif target: write_bytes(target, data)
+    elif target: write_atomic(target, data)
     check_lost(faults, len(tables), b'' if target else data)
     doubtful = sum(c.flagged for t in tables for c in t.cells)
     sizes = ', '.join(f'{t.rows}x{t.columns} cells' for t in tables)

@@ -52,6 +52,7 @@ class Rule:
     @cached_property
     def middle(self) -> float: "Where it lies"; return float(np.median(self.mid))
 
+# %% ../nbs/21_ruling.ipynb #8038460c
 def trace_rule(
     part:np.ndarray,  # (h,w) bool, one piece
     thick:float,  # at most, pixels
@@ -103,6 +104,7 @@ def find_rules_along(
         cover[y0:y0+hh,x0:x0+ww] |= part & cv2.morphologyEx(band, cv2.MORPH_CLOSE, np.ones((1,9), np.uint8))
     return out, cover
 
+# %% ../nbs/21_ruling.ipynb #65710900
 def cover_of(
     rules:list[Rule],
     cover:np.ndarray,  # (h,w) uint8, of these and others
@@ -125,6 +127,7 @@ def find_bodies(
     big = (np.minimum(st[:,2], st[:,3]) > .3*size) & (np.arange(n) > 0)
     return cv2.dilate(big.astype(np.uint8)[labels], np.ones((3,3), np.uint8))
 
+# %% ../nbs/21_ruling.ipynb #73f7125f
 def faint_ridges(
     soft:np.ndarray,  # (h,w) ink, not cut off at 0
     body:np.ndarray,  # (h,w) uint8, 1 where writing is
@@ -160,6 +163,7 @@ def is_drawn(
     parts = np.array_split(line, min(8, max(1, int(len(line)//(1.2*size)))))
     return bool(line.mean() > 1.3*least and np.mean([p.mean() > least for p in parts]) > .7)
 
+# %% ../nbs/21_ruling.ipynb #1823a12e
 def find_all_along(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     soft:np.ndarray,  # (h,w) ink, not cut off at 0

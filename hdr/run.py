@@ -429,6 +429,7 @@ def test() -> int:  # exit status: 0 only if all passed
     "The program `hdr-test`: every notebook, then tests/; the last line is the count"
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
+    from importlib.util import find_spec
     from tempfile import TemporaryDirectory
     from hdr.data import cores, extra, locate, repository
     try:
@@ -438,12 +439,13 @@ def test() -> int:  # exit status: 0 only if all passed
         print(f'hdr-test: error: {e}', file=sys.stderr)
         return 2
     data = str(locate()[0])  # once, before many need it
-    paths = sorted((root/'nbs').glob('*.ipynb'))
-    with TemporaryDirectory() as cache, ThreadPoolExecutor(min(3, cores())) as pool:
+    paths, several = sorted((root/'nbs').glob('*.ipynb')), min(3, cores())
+    with TemporaryDirectory() as cache, ThreadPoolExecutor(several) as pool:
         one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
         notebooks = list(pool.map(one, paths))
     count = Count()
     words = ['-v', '--no-header', '-p', 'no:cacheprovider', str(root/'tests')]
+    if several > 1 and find_spec('xdist'): words += ['-n', str(several), '--dist', 'worksteal']
     status = pytest.main(words, plugins=[count])
     failed = max(notebooks.count(False) + count.failed, status != 0)
     print(f'{notebooks.count(True) + count.passed} passed, {failed} failed', flush=True)

@@ -137,7 +137,7 @@ def write_weights(
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder/f'{about["name"]}.tflite', lambda p: p.write_bytes(data))
+    write_atomic(folder/f'{about["name"]}.tflite', data)
     arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
     if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     text = json.dumps(about, indent=1) + '\n'

@@ -279,10 +279,10 @@ def read_lines(
     rows = find_lines(boxes, size)
     groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i)]
     best = best_views(groups, whole_picture_strips(ink), labels)
-    lines = []
+    lines, glyphs = [], known[labels]
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
-        said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, known[labels], threshold)]
+        said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
         line = assemble_line(said, float(np.median([s.size for *_,s in row])))
         if not line: continue
         line.said = joined_readings([n_best(unsaid(p, spikes)) for p,spikes,_ in row])

@@ -161,12 +161,12 @@ def make_supply(
     "MNIST's digits, others of all styles, each as another hand might have written it; and what is none"
     source, draw = Source(x, y, part, limit), keras.random.SeedGenerator(seed)
     made = lambda k: cached_samples(k, max(8, int(sample_kinds[k][1]*len(x))), source, seed)
-    more, others = [made(k) for k in in_strings], [made(k)[0] for k in beside_strings]
+    more, others = [made(k) for k in in_strings], np.concatenate([made(k)[0] for k in beside_strings])
     x, y = np.concatenate([x, *(m[0] for m in more)]), np.concatenate([y, *(m[1] for m in more)])
     how = dict(rotation=8, zoom=.12, shear=6, elastic=.5)
     bent = [augment(x[i:i+2000,...,None]/np.float32(255), draw, **how) for i in range(0, len(x), 2000)]
     x = np.concatenate([np.round(255*np.asarray(b)[...,0]).clip(0, 255).astype(np.uint8) for b in bent])
-    seen, others = x.max((1,2)) > 128, np.concatenate(others)
+    seen = x.max((1,2)) > 128
     return Supply(x[seen], y[seen], others[others.max((1,2)) > 128], part, limit)
 
 def sample_digits(
@@ -282,8 +282,8 @@ def sample_texture(
     if kind == 1: return np.maximum(waves(x, y, rng), waves(x, y, rng) if rng.random() < .5 else 0)
     if kind == 2:
         size = int(rng.integers(4, line_height)), int(rng.integers(8, w))
-        grain = rng.normal(0, 1, size).astype(np.float32)
-        grain = cv2.resize(grain, (w,line_height), interpolation=cv2.INTER_CUBIC)
+        coarse = rng.normal(0, 1, size).astype(np.float32)
+        grain = cv2.resize(coarse, (w,line_height), interpolation=cv2.INTER_CUBIC)
         return rng.uniform(.1, .35)*np.clip(grain, 0, 1.5)
     dark, pitch, thick, tilt = (rng.uniform(*r) for r in ((.15,.7), (8,40), (.6,2), (-.03,.03)))
     rules = lambda u: dark*np.clip(thick/2+.5-np.abs((u+rng.uniform(0, pitch))%pitch-pitch/2), 0, 1)

@@ -126,6 +126,7 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
 
 def doubt(p:Place, sure:float) -> tuple[bool, str]:
     "Is it to be looked at, and why?"
+    if p.struck: return True, 'something is struck out'
     if '?' in p.text: return True, 'a mark that was not understood'
     if p.digits and sure < unsure: return True, f'sure to {sure:.0%} only'
     if p.digits and p.evidence < .6: return True, 'perhaps a word'
@@ -262,9 +263,9 @@ def apply_line_rules(
 # %% ../nbs/24_tables.ipynb #1209acdd
 def put_text(path:Path|str|None, text:str) -> str|None:
     "Give a text, or write it to a file"
-    from hdr.documents import write_bytes
+    from hdr.data import write_atomic
     if path is None: return text
-    write_bytes(path, text.encode())
+    write_atomic(path, text.encode())
     return None
 
 def table_csv(table:Table, delimiter:str=',') -> str:
@@ -292,8 +293,8 @@ def save_xlsx(
     path:Path|str,
 ):
     "A spreadsheet, there whole or not at all"
-    from hdr.documents import write_bytes
-    write_bytes(path, xlsx_bytes(tables))
+    from hdr.data import write_atomic
+    write_atomic(path, xlsx_bytes(tables))
 
 def xlsx_bytes(
     tables:list[Table],  # a sheet each

@@ -111,7 +111,7 @@ def go_on_from(
             x, scale = next(flow), w[0]/np.sqrt(w[3]+b.epsilon)
             mean, variance = x.mean((0,1,2)), x.var((0,1,2))
             w = [scale*np.sqrt(variance+a.epsilon), w[1]+scale*(mean-w[2]), mean, variance]
-        elif len(w) == 2: w = list(widen_alphabet(*w, (a.filters-b.filters)//2))
+        elif len(w) == 2: w = list(widen_alphabet(w[0], w[1], (a.filters-b.filters)//2))
         a.set_weights(w)
 
 # %% ../nbs/29_train_pages.ipynb #bfea10e1
@@ -181,7 +181,7 @@ def train_strings(
     recipe, run, out = recipes['strings'], strings_run(seed, epochs, images, n), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
     checkpoint = checkpoint_path(run, recipe)
-    supply = {p: make_supply(*data[p], seed, p, limit) for p in ('train', 'validation')}
+    supply = {p: make_supply(x, y, seed, p, limit) for p,(x, y) in data.items() if p != 'test'}
     strips = sample_strips(supply['train'], n, seed)
     held = sample_strips(supply['validation'], max(20, n//40), seed)
     known = keras_model(start) if start else None

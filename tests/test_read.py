@@ -11,7 +11,7 @@ from hdr.data import load_mnist
 from hdr.documents import formats, join_documents, to_alto, to_hocr, to_json, to_page_xml
 from hdr.documents import from_alto, from_csv, from_hocr, from_json, from_page_xml, from_pdf
 from hdr.image import ImageError, pages
-from hdr.page import Digit, json_schema, Line, Page, bounding_box
+from hdr.page import bounding_box, Cell, Digit, json_schema, Line, Page, Table
 from hdr.read import annotated_path, convert, LostPages, output_paths, page_path, read, read_page, read_pages
 from hdr.samples import sample_string
 from hdr.scans import score, tesseract, tesseract_version
@@ -50,6 +50,28 @@ def test_every_format_round_trips(seed):
     several[1].page = 2
     for name,back in dict(csv=from_csv, json=from_json, hocr=from_hocr, alto=from_alto, pdf=from_pdf).items(): assert back(formats[name][1](several)) == several, name
     assert [from_page_xml(to_page_xml([p])) for p in several] == [[p] for p in several]
+
+def page_with_tables():
+    "Two lines beside a table of two rows; a word of a row in each cell, one cell empty"
+    def row(y, *numbers): return [Digit(int(c), .9, [40*k+12*i, y, 40*k+12*i+9, y+9], top=[[int(c), .9]]) for k,n in enumerate(numbers) for i,c in enumerate(n)]
+    rows = [('12', '3'), ('4', '')]
+    lines = [Line('7', row(0, '7')), *(Line(' '.join(filter(None, r)), row(20+20*i, *r)) for i,r in enumerate(rows)), Line('8', row(80, '8'))]
+    ids = iter(f'p1.l{n}.d{k}' for n,l in enumerate(lines, 1) for k,_ in enumerate(l.digits, 1) if n in (2,3))
+    cells = [Cell('cell', text, digits=[next(ids) for _ in text], row=i+1, column=k+1, box=[40*k, 20+20*i, 40*k+36, 36+20*i]) for i,r in enumerate(rows) for k,text in enumerate(r)]
+    return Page('t.png', 1, 200, 100, 0, lines, tables=[Table(2, 2, cells, [0, 20, 76, 56])])
+
+some_pages.append(page_with_tables())
+
+def test_formats_say_what_is_a_table():
+    page = page_with_tables()
+    region, = etree.fromstring(to_page_xml([page])).iter('{*}TableRegion')
+    found = [[*map(int, c.find('.//{*}TableCellRole').values()), c.findtext('{*}TextEquiv/{*}Unicode')] for c in region.iter('{*}TextRegion')]
+    assert found == [[0,0,1,1,'12'], [0,1,1,1,'3'], [1,0,1,1,'4'], [1,1,1,1,'']]
+    block, = etree.fromstring(to_alto([page])).iter('{*}ComposedBlock')
+    assert [s.get('CONTENT') for s in block.iter('{*}String')] == ['12', '3', '4']
+    table, = etree.HTML(to_hocr([page])).xpath('//*[@class="ocr_table"]')
+    assert [''.join(w.itertext()) for w in table.xpath('.//*[@class="ocrx_word"]')] == ['12', '3', '4']
+    for back, write in (from_hocr, to_hocr), (from_alto, to_alto), (from_page_xml, to_page_xml): assert back(write([page]))[0].lines == page.lines
 
 @pytest.mark.parametrize('schema, write', [('http://www.loc.gov/standards/alto/v4/alto-4-3.xsd', to_alto), ('page', to_page_xml)])
 def test_xml_follows_its_published_schema(schema, write):
@@ -392,7 +414,7 @@ def test_memory_does_not_grow_with_pages(tmp_path, form):
     pdf.save(tmp_path/'many.pdf')
     code = f"""{PEAK}
 from pathlib import Path; import hdr.read as r
-r.lines_of_page = lambda *a: []; r.page_orientation = lambda *a: (0, 0.); r.page_ink = lambda a: a; r.normalise_size = lambda a: (a, 1.)
+r.read_ruled = lambda *a: None; r.lines_of_page = lambda *a: []; r.page_orientation = lambda *a: (0, 0.); r.page_ink = lambda a: a; r.normalise_size = lambda a: (a, 1.)
 print(r.convert(Path({str(tmp_path/'many.pdf')!r}), Path({str(tmp_path/'out')!r}), {form!r}), peak())"""
     done = python(code)
     assert done.returncode == 0, done.stderr

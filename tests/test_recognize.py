@@ -95,7 +95,7 @@ def test_any_bytes(data): judged(data)
 @pytest.mark.parametrize('form', sorted(files))
 def test_each_format_is_read(form): assert judged(files[form])['digit'] == 7
 
-@pytest.mark.parametrize('thing', [None, [], [[0, 1], [1, 0]], {}, 7, 'a\0b.png', object()], ids=repr)
+@pytest.mark.parametrize('thing', [None, [], [[0, 1], [1, 0]], {}, 7, 'a\0b.png', object()], ids=lambda thing: repr(thing).partition(' at ')[0])
 def test_what_is_no_picture_is_named(thing):
     with pytest.raises(ImageError, match='sketch: '): read_image(thing, 'sketch')
     with pytest.raises(ImageError, match='sketch: '): list(page_images(thing, 'sketch'))

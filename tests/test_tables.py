@@ -45,6 +45,38 @@ def test_nothing_but_lines_reads_nothing():
     page[60::40,30:670] = 120
     assert read(page).text == ''
 
+def ruled(rows, columns, side):
+    "An empty table with a margin, light paper"
+    page = np.full((rows*side[0]+120, columns*side[1]+120), 240, np.uint8)
+    for r in range(rows+1): cv2.line(page, (60, 60+r*side[0]), (60+columns*side[1], 60+r*side[0]), 60, 2)
+    for c in range(columns+1): cv2.line(page, (60+c*side[1], 60), (60+c*side[1], 60+rows*side[0]), 60, 2)
+    return page
+
+def test_a_crossword_has_no_digits():
+    page, rng = ruled(9, 9, (64, 64)), np.random.default_rng(0)
+    for r,c in np.ndindex(9, 9):
+        x0, y0 = 60+64*c, 60+64*r
+        if rng.random() < .2: page[y0:y0+64,x0:x0+64] = 20
+        else: cv2.putText(page, str(rng.choice(list('AEHKMNRW'))), (x0+14, y0+48), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 60, 3)
+    page = read(page)
+    assert page.tables
+    assert sum(d.confidence > .9 and not d.rejected for l in page.lines for d in l.digits) <= 2
+
+def write_number(page, text, left, top, rng):
+    "A number in digits of MNIST"
+    for k,c in enumerate(text):
+        part = page[top:top+42,left+34*k:left+34*k+42]
+        np.minimum(part, 240-cv2.resize(x[rng.choice(np.flatnonzero(y == int(c)))], (42,42))//1.2, out=part, casting='unsafe')
+
+def test_what_is_struck_out_is_not_read_and_its_cell_is_flagged():
+    page, rng = ruled(5, 2, (80, 340)), np.random.default_rng(2)
+    for r,c in np.ndindex(5, 2): write_number(page, str(rng.integers(100, 1000)), 90+340*c, 80+80*r, rng)
+    write_number(page, '58', 240, 80, rng)
+    cv2.line(page, (84, 104), (206, 98), 50, 3)
+    cells = {(c.row, c.column): c for c in read_tables(page)[0].cells}
+    assert cells[1,1].text == '58' and cells[1,1].flagged and 'struck out' in cells[1,1].reason
+    assert not any('struck' in c.reason for at,c in cells.items() if at != (1,1))
+
 def test_two_sheets_are_no_fault():
     both = np.hstack([form('grades', seed=s, turns=False).image[:1500,:1080] for s in (1, 2)])
     assert read_page(both).width > 0

@@ -34,7 +34,8 @@ class Print:
     def features(self) -> tuple[np.ndarray, Any]:
         "(n,2) places, pixels; (n,128) descriptors"
         seen = np.round(255*(1-rescale(self.ink, self.small).clip(0, 1))).astype(np.uint8)
-        keys, about = cv2.SIFT_create(2500, contrastThreshold=.03).detectAndCompute(seen, None)
+        sift:Any = getattr(cv2, 'SIFT_create')  # which OpenCV's types do not know
+        keys, about = sift(2500, contrastThreshold=.03).detectAndCompute(seen, None)
         at = np.array([k.pt for k in keys], float).reshape(-1, 2)
         return at/self.small, about if len(at) else np.zeros((0,128), np.float32)
 
@@ -116,9 +117,8 @@ def lay_over(
     x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
     at = cv2.perspectiveTransform((np.stack([x, y], -1)+by).reshape(1, -1, 2).astype(np.float32),
         a.place)[0]
-    return cv2.remap(seen, *(np.ascontiguousarray(at[:,i].reshape(h, w), np.float32)
-        for i in (0, 1)),
-        cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+    u, v = (np.ascontiguousarray(at[:,i].reshape(h, w), np.float32) for i in (0, 1))
+    return cv2.remap(seen, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
 
 def patch_shifts(
     form:np.ndarray,  # (h,w) float32 ink of the form
@@ -245,7 +245,7 @@ def align(
         tries = [best] if best else []
         tries += [refined(form, seen, g) for g in other_guesses(form, seen)]
         best = max(tries, key=lambda a: a.score, default=None)
-    elif second_sheet(rest, m, form, seen):
+    elif m is not None and second_sheet(rest, m, form, seen):
         best.notes.append('two sheets in the picture: one of them was read')
     return best
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image
 from typing import Any, Iterator
 from .align import align, Alignment, lay_over, Print, same_form
-from .documents import write_bytes
+from .data import write_atomic
 from .frames import Layout
 from .image import ImageError, named, page_images, PageImage
 from .layout import connected_components, median_height
@@ -42,10 +42,10 @@ def without_print(
     reach:int=2,  # pixels that print may be wider or aside
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) 0..1; (h,w) uint8, 1 where print is
     "What was added by hand"
-    print_ = cv2.dilate((blank > .15).astype(np.uint8), np.ones((2*reach+1,)*2, np.uint8))
-    dark = (ink > .25).astype(np.uint8)
+    print_:Any = cv2.dilate((blank > .15).astype(np.uint8), np.ones((2*reach+1,)*2, np.uint8))
+    dark:Any = (ink > .25).astype(np.uint8)
     rest = dark & (1-print_)
-    n, through = 2*reach+7, np.zeros_like(dark)
+    n, through = 2*reach+7, dark*0
     for k in line_kernels(n): through |= cv2.morphologyEx(rest, cv2.MORPH_CLOSE, k)
     kept = print_ & through & dark
     return np.where((print_ > 0) & (kept == 0), 0, ink).astype(np.float32), print_
@@ -156,8 +156,8 @@ def form_field(f:TemplateField, places:list[Place], s:Sheet) -> list:
             out.append(keep_marks(made, p.digits, p.said, s, f, 'number'))
         return out
     whole = as_comb(places) if f.kind == 'comb' else as_field('line', places[0])
-    made = FormField(**vars_of(whole), name=f.name)
-    return [keep_marks(made, whole.marks, whole.said, s, f, f.kind)]
+    one = FormField(**vars_of(whole), name=f.name)
+    return [keep_marks(one, whole.marks, whole.said, s, f, f.kind)]
 
 def vars_of(f:Field) -> dict:
     "What its class has"
@@ -197,7 +197,7 @@ class Form:
         "Its pages, as in the JSON of `read`"
         text = json.dumps(form_to_dicts(self), indent=1)
         if path is None: return text
-        write_bytes(path, text.encode())
+        write_atomic(path, text.encode())
         return None
 
 # %% ../nbs/27_forms.ipynb #3a7078c8
@@ -293,7 +293,7 @@ def read_forms(
         if now and not (fits and now[0].template is several[i] and k > now[3]):
             yield closed(*now[:3])
             now = None
-        if not fits: yield other_form(file, page, a, several); continue
+        if a is None or not fits: yield other_form(file, page, a, several); continue
         now = now or (Form(file, several[i], a.score), [], [], 0)
         out, fields, tables = read_form_page(several[i], k, several[i].printed(k), seen, a, page,
             file,

@@ -46,11 +46,11 @@ def read_sheets(
 
 def save_crops(f:Any, crops:Path, n:int):
     "A picture of each field"
-    from hdr.documents import write_bytes
+    from hdr.data import write_atomic
     from hdr.image import png_bytes
     for v in f.fields:
         if v.image is not None:
-            write_bytes(crops.with_name(f'{crops.name}.{n}.{v.name}.png'), png_bytes(v.crop()))
+            write_atomic(crops.with_name(f'{crops.name}.{n}.{v.name}.png'), png_bytes(v.crop()))
 
 # %% ../nbs/44_rows.ipynb #4aceaf27
 def sheets_of(pages:list[dict]) -> list[list[dict]]:
@@ -226,11 +226,11 @@ def new_form(paths:list[str], output:str, draw:str, filled:bool):
 
 def save_drawing(t:Any, draw:str):
     "A picture for each page: form.png, form.2.png, ..."
-    from hdr.documents import write_bytes
+    from hdr.data import write_atomic
     from hdr.image import png_bytes
     place = Path(draw)
     for n in range(1, len(t.pages)+1):
-        write_bytes(place if n == 1 else place.with_suffix(f'.{n}{place.suffix}'),
+        write_atomic(place if n == 1 else place.with_suffix(f'.{n}{place.suffix}'),
             png_bytes(t.draw(n)))
 
 def read_forms_into(paths:list[str], output:str, crops:str, jobs:int, threshold:float) -> int:
@@ -255,13 +255,13 @@ def read_forms_into(paths:list[str], output:str, crops:str, jobs:int, threshold:
     for n,(file,content,words) in enumerate(read_files(work, jobs), 1):
         bad += isinstance(words, Fault) or content is None
         print(f'[{n}/{len(work)}] '+('hdr: error: '+words if content is None
-            else f'{printable(file)}: {words}'), file=sys.stderr, flush=True)
+            else f'{printable(str(file))}: {words}'), file=sys.stderr, flush=True)
         if content is not None: journal.add(file, json.loads(content))
         else: journal.done[str(file)] = dict(pages=[lost_sheet(file, words)])
-    from hdr.documents import write_bytes
+    from hdr.data import write_atomic
     for path,data in outputs(place, [p for f in files for p in journal.done[str(f)]['pages']],
         loaded).items():
-        write_bytes(path, data)
+        write_atomic(path, data)
     journal.path.unlink()
     return int(bad > 0)
 

@@ -102,8 +102,8 @@ class Range(Rule):
         return n is not None and (self.min is None or n >= self.min) and (self.max is None
             or n <= self.max)
     def fault(self):
-        return 'min is above max' if None not in (self.min,
-            self.max) and self.min > self.max else ''
+        if self.min is None or self.max is None: return ''
+        return 'min is above max' if self.min > self.max else ''
 
 @rule
 class Date(Rule):
@@ -180,7 +180,7 @@ class Sum(Rule):
     def names(self) -> list[str]: return [*self.of, self.to]
     def holds(self, texts:dict[str, str]) -> bool:
         if not texts[self.to]: return True
-        some = [decimal_of(texts[n] or '0') for n in self.names()]
+        some:list[Any] = [decimal_of(texts[n] or '0') for n in self.names()]
         return None not in some and sum(some[:-1]) == some[-1]
 
 @rule
@@ -197,7 +197,7 @@ class Ascending(Rule):
     joint = True
     def names(self) -> list[str]: return list(self.of)
     def holds(self, texts):
-        some = [decimal_of(texts[n]) for n in self.names() if texts[n]]
+        some:list[Any] = [decimal_of(texts[n]) for n in self.names() if texts[n]]
         return None not in some and all(a <= b for a,b in zip(some, some[1:]))
 
 @rule
@@ -388,7 +388,8 @@ def obey_jointly(
     enough:int=40,  # joint readings that obey
 ) -> dict[str, Reading]:
     "The likeliest joint reading; each field's share is that of the joint readings that have it so"
-    names, found = list(several), []
+    names = list(several)
+    found:list = []
     def texts(at): return {n: several[n][k][0] for n,k in zip(names, at)}
     wrong = sorted({type(r).__name__ for r in rules if not r.holds(texts((0,)*len(names)))})
     for at,p in likeliest_jointly(list(several.values())):
@@ -534,11 +535,11 @@ def rules_of_column(r:Any, k:int, column:Any, cells:dict) -> list:
     if isinstance(r, Ascending):
         some = [n for n,c in cells.items() if c.column == (k if r.of is None else column(r.of))
             and c.text]
-        return [Ascending(some)] if len(some) > 1 else []
+        return [known['ascending'](of=some)] if len(some) > 1 else []
     if not isinstance(r, RowSum): raise RuleError(f'rule {rule_name(type(r))} is not for columns')
     of, to, out = [column(c) for c in r.of], k if r.to is None else column(r.to), []
     for row in {c.row for c in cells.values()}:
         names = [f'r{row}c{c}' for c in of]
         if f'r{row}c{to}' in cells and set(names) <= set(cells):
-            out.append(Sum(names, f'r{row}c{to}'))
+            out.append(known['sum'](of=names, to=f'r{row}c{to}'))
     return out

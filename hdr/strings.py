@@ -214,8 +214,9 @@ def decode_strip(
         box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
         all_ = p[a+p[a:b,k].argmax(),1:11]
         top = best_digits(all_)
-        out.append(Digit(k-1, top[0][1], box, top[0][1] < threshold, top))
-        out[-1].p = all_
+        digit:Any = Digit(k-1, top[0][1], box, top[0][1] < threshold, top)
+        digit.p = all_
+        out.append(digit)
     return out
 
 def best_digits(
@@ -400,7 +401,8 @@ def readings(
 ) -> list[list]:  # [text, probability], likeliest first
     "What may be meant"
     if not text: return [['', 1.]]
-    own, n, shapes = shape_of(text), len(digits), defaultdict(float)
+    own, n = shape_of(text), len(digits)
+    shapes:dict[str, float] = defaultdict(float)
     other = [(t, p) for t,p in said if t and len(re.sub('[^0-9]', '', t)) != n]
     for t,p in said:
         if len(re.sub('[^0-9]', '', t)) == n: shapes[shape_of(t)] += p

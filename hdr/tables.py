@@ -352,7 +352,8 @@ def read_tables(
     out = [t for page in several for t in page.tables or comb_tables(page)]
     if shape and not any((t.rows, t.columns) == tuple(shape) for t in out):
         out = [grid_table(read_grid(grey, shape), shape, grey) for grey in pages(source)]
-        for t in out if rules else []: apply_table_rules(t, rules)
+        if rules:
+            for t in out: apply_table_rules(t, rules)
     return out
 
 def comb_tables(page) -> list[Table]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from typing import Any, NoReturn
 from .align import align, lay_over, Print
-from .documents import write_bytes
+from .data import write_atomic
 from .frames import find_layout
 from .image import ImageError, load, page_images, png_bytes
 from .ink import rescale
@@ -153,7 +153,7 @@ class Template:
 
     def save(self, path:Path|str):
         "As JSON, there whole or not at all"
-        write_bytes(path, json.dumps(template_to_json(self), indent=1).encode())
+        write_atomic(path, json.dumps(template_to_json(self), indent=1).encode())
 
     def draw(self,
         page:int=1,

@@ -331,7 +331,10 @@ find('to-marks').onclick = () => go_to_view('marks')
 find('to-fields').onclick = () => go_to_view('fields')
 find('to-marks').hidden = find('to-fields').hidden = !marks.length || !fields.length
 find('filters').hidden = blind
-if (state.view === 'marks') state.group = Math.max(0, groups.findIndex(g => open(carpet(g)).length))
+const wanted = decodeURIComponent(location.hash.slice(1))  // '#3': the carpet of threes; '#fields'
+if (wanted === 'fields') state.view = 'fields'
+if (groups.includes(wanted)) state.group = groups.indexOf(wanted)
+else if (state.view === 'marks') state.group = Math.max(0, groups.findIndex(g => open(carpet(g)).length))
 else state.field = Math.max(0, listed().findIndex(f => !state.answers.has(f.key)))
 document.addEventListener('keydown', press)
 addEventListener('resize', () => state.view === 'marks' && select(state.at))

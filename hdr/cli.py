@@ -45,6 +45,7 @@ raw = argparse.RawDescriptionHelpFormatter  # help texts keep their lines
 # %% ../nbs/42_cli.ipynb #c07c7048
 def parser() -> Parser:  # of the whole command line
     "All commands with their options"
+    from hdr import review_cli  # adds its own
     about = 'Handwritten digit recognition, from raw MNIST to results.'
     top = Parser('hdr', description=about, epilog=overview, formatter_class=raw)
     top.add_argument('--version', action='version', version=f'hdr {__version__}')

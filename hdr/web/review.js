@@ -61,7 +61,8 @@ const carpet = (group = groups[state.group]) => marks.filter(m => m.was === grou
   (group === '?' || below(m, 'marks'))).sort((a, b) => a.confidence-b.confidence)
 const listed = () => fields.filter(f => blind || f.flagged || below(f, 'fields'))
 const open = list => list.filter(item => !state.answers.has(item.key))
-const percent = p => `${(100*p).toFixed(p > .995 && p < 1 ? 1 : 0)}%`
+const percent = p => p > 0 && p < .005 ? '<1%' : `${(100*p).toFixed(p > .995 && p < 1 ? 1 : 0)}%`
+const file_name = item => data.files[item.n-1].split(/[/\\]/).pop()
 
 function reading(field) {  // with what was said of its marks
   let k = 0
@@ -114,7 +115,7 @@ function draw_marks() {
   const main = find('main'), list = carpet()
   const tiles = list.map((mark, i) => {
     const tile = element('button', {className: 'mark', onclick: () => select(i), tabIndex: -1,
-      title: `${data.files[mark.n-1]}, ${mark.id}: ${mark.was} to ${percent(mark.confidence)}`}, picture(mark))
+      title: `${file_name(mark)}, ${mark.id}: ${mark.was} to ${percent(mark.confidence)}`}, picture(mark))
     return paint(tile, mark)
   })
   const what = groups[state.group] === '?' ? 'Not understood' : `Read as ${groups[state.group]}`
@@ -175,7 +176,7 @@ function draw_field() {
   const field = list[state.field]
   if (!field) return main.replaceChildren(...the_end(list))
   const said = state.answers.get(field.key), read = blind ? '' : reading(field)
-  const place = `${state.field+1} of ${list.length} · ${data.files[field.n-1]} · ${field.id}`
+  const place = `${state.field+1} of ${list.length} · ${file_name(field)} · ${field.id}`
   const box = element('input', {id: 'text', value: said ?? '', autocomplete: 'off', spellcheck: false,
     placeholder: blind ? 'what does it say?' : 'type what it says', oninput: check})
   box.inputMode = 'decimal'
@@ -194,6 +195,7 @@ function framed(field) {  // the picture, and in it where the field is
   const image = picture(field), [x, y, w, h] = field.cut, frame = element('i', {className: 'frame'})
   image.onload = () => {
     const share = (v, of) => `${100*v/of}%`
+    image.style.width = `${Math.round(1.7*image.naturalWidth)}px`  // as large as there is room
     Object.assign(frame.style, {left: share(x, image.naturalWidth), width: share(w, image.naturalWidth),
       top: share(y, image.naturalHeight), height: share(h, image.naturalHeight)})
   }

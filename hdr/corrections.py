@@ -83,7 +83,7 @@ def settle(
     if f.corrected: f.alternatives = []
     if all(d.id in said for d in digits): f.flagged, f.reason = False, ''
 
-# %% ../nbs/30_corrections.ipynb #be7098a6
+# %% ../nbs/30_corrections.ipynb #cd5b4039
 def align_digits(
     digits:list[Digit],  # that were read
     said:str,  # digits and '?' that were typed
@@ -117,12 +117,14 @@ def comb_cells(
 ) -> list[str]:
     "A typed text in its places: those that were filled, or from the side that was"
     some = [i for i,c in enumerate(cells) if c]
-    if len(text) == len(some): return [text[some.index(i)] if i in some else '' for i in range(len(cells))]
+    if len(text) == len(some):
+        rest = iter(text)
+        return [next(rest) if c else '' for c in cells]
     text = text[:len(cells)]
     left = some and some[0] == 0 and some[-1] != len(cells)-1
     return list(text)+['']*(len(cells)-len(text)) if left else ['']*(len(cells)-len(text))+list(text)
 
-# %% ../nbs/30_corrections.ipynb #aee76cfe
+# %% ../nbs/30_corrections.ipynb #cc13b2c2
 def correct_value(
     page:Page,  # is changed
     f:Field,  # of it: a field or a cell; or a line, by `line_value`
@@ -135,7 +137,8 @@ def correct_value(
     for l in homes: replace_text(l, ids, text if l is homes[0] else '', new if l is homes[0] else [])
     if new and not homes: add_line(page, Line(text, new))
     page.lines = [l for l in page.lines if l.digits]
-    f.text, f.digits, f.corrected, f.confidence = text, [d.id for d in new], True, float('?' not in text)
+    f.text, f.digits, f.corrected = text, [d.id for d in new], True
+    f.confidence = float('?' not in text)
     f.alternatives, f.flagged, f.reason = [], False, ''
     if f.cells: f.cells = comb_cells(text.replace(' ', ''), f.cells)
 
@@ -162,16 +165,16 @@ def add_line(
     page.lines.append(line)
     page.lines.sort(key=lambda l: l.box[1]+l.box[3])
 
-# %% ../nbs/30_corrections.ipynb #02af91e6
+# %% ../nbs/30_corrections.ipynb #07ef18ae
 def load_corrections(
     path:Path|str,
 ) -> dict:  # results, reviewed_by, reviewed_at, items
     "A file that `hdr review` saved; else a `ValueError` says what is wrong with it"
     try: found = json.loads(Path(path).read_bytes())
     except OSError as e: raise ValueError(f'{path}: {(e.strerror or str(e)).lower()}') from None
-    except ValueError: raise ValueError(f'{path}: cut off, or no JSON: save it again from the browser') from None
-    if not isinstance(found, dict) or not isinstance(found.get('items'), list) \
-        or not isinstance(found.get('results'), dict): raise ValueError(f'{path}: no corrections that hdr knows')
+    except ValueError: raise ValueError(f'{path}: cut off, or no JSON: save it again') from None
+    parts = (found.get('items'), found.get('results')) if isinstance(found, dict) else ()
+    if list(map(type, parts)) != [list, dict]: raise ValueError(f'{path}: no corrections of `hdr review`')
     return found
 
 def check_origin(
@@ -185,13 +188,14 @@ def check_origin(
     if any(c.get('results') == wanted for p in pages for c in p.corrections):
         raise ValueError(f'{path}: these corrections were applied already')
     if wanted != origin['sha256']:
-        raise ValueError(f'{path}: made for other results ({found["results"].get("path") or "of Python"})')
+        other = found['results'].get('path') or 'of Python'
+        raise ValueError(f'{path}: made for other results ({other}), or those have changed')
 
 def readings(
     pages:list[Page],
 ) -> dict[tuple[int,str], str]:  # (place of its page, id) -> what was read
     "All that can be corrected"
-    out = {}
+    out:dict[tuple[int,str], str] = {}
     for n,p in enumerate(pages, 1):
         out |= {(n, l.id): l.text for l in p.lines}
         out |= {(n, d.id): shown(d) for l in p.lines for d in l.digits}
@@ -203,17 +207,18 @@ def check_item(
     known:dict,  # by `readings`
 ) -> str:  # '': it is well
     "What is wrong with one answer"
-    if not isinstance(item, dict) or not all(k in item for k in ('page', 'id', 'was', 'is')): return 'is not whole'
+    if not isinstance(item, dict) or not {'page', 'id', 'was', 'is'} <= set(item): return 'is not whole'
     was = known.get((item['page'], item['id']))
     if was is None: return 'is not in the results'
     if was != item['was']: return f'was read as {was!r}, not {item["was"]!r}'
-    if not isinstance(item['is'], str) or item['is'].strip() != item['is']: return 'has no text, or spaces around it'
+    if not isinstance(item['is'], str): return 'has no text'
+    if item['is'].strip() != item['is']: return 'has spaces around it'
     wrong = set(item['is'])-set(f'{card("strings")["alphabet"]}? ')
     if wrong: return f'has {sorted(wrong)[0]!r} in it'
     if re.search(r'\.[dn]\d+$', item['id']) and len(item['is']) > 1: return 'is more than one digit'
     return ''
 
-# %% ../nbs/30_corrections.ipynb #a838ff96
+# %% ../nbs/30_corrections.ipynb #be155f55
 def merge_answers(
     several:list[dict],  # by `load_corrections`
 ) -> tuple[dict, list[str]]:  # (page, id) -> text; where they disagree, in words
@@ -224,8 +229,8 @@ def merge_answers(
             who = c.get('reviewed_by') or f'reviewer {n}'
             said.setdefault((item['page'], item['id']), {}).setdefault(item['is'], []).append(who)
     agreed = {key: next(iter(texts)) for key,texts in said.items() if len(texts) == 1}
-    words = [f'page {page}, {i}: ' + ' or '.join(f'{t or "nothing"} ({", ".join(who)})' for t,who in texts.items())
-        for (page,i),texts in said.items() if len(texts) > 1]
+    def all_of(texts): return ' or '.join(f'{t or "nothing"} ({", ".join(w)})' for t,w in texts.items())
+    words = [f'page {page}, {i}: {all_of(texts)}' for (page,i),texts in said.items() if len(texts) > 1]
     return agreed, words
 
 # %% ../nbs/30_corrections.ipynb #603dfec4
@@ -252,7 +257,7 @@ def flag_disputes(
     for f in [*page.fields, *(c for t in page.tables for c in t.cells)]:
         if f.id in ids or ids & set(f.digits): f.flagged, f.reason = True, 'reviewers disagree'
 
-# %% ../nbs/30_corrections.ipynb #44bfbee5
+# %% ../nbs/30_corrections.ipynb #7d3bcefc
 def apply_corrections(
     results:Any,  # Page, pages, or the path of a JSON file or of a folder of them
     *corrections:Path|str,  # files that were saved in a browser
@@ -265,7 +270,8 @@ def apply_corrections(
         found = load_corrections(path)
         check_origin(found, pages, origin, path)
         for n,item in enumerate(found['items'], 1):
-            if wrong := check_item(item, known): raise ValueError(f'{path}: {item_name(item, n)} {wrong}')
+            wrong = check_item(item, known)
+            if wrong: raise ValueError(f'{path}: {item_name(item, n)} {wrong}')
         if found in several: raise ValueError(f'{path}: given twice')
         several.append(found)
     said, disputes = merge_answers(several)

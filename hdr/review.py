@@ -59,7 +59,7 @@ def best_texts(
         beams = sorted(((t+s, p*v) for t,p in beams for s,v in says), key=lambda b: -b[1])[:most]
     return [[t, round(p, 4)] for t,p in beams]
 
-# %% ../nbs/30_review.ipynb #462bf65e
+# %% ../nbs/30_review.ipynb #e188c4a2
 def find_scan(
     page:Page,
     folders:list[Path],  # where it may be, too
@@ -70,9 +70,10 @@ def find_scan(
     for p in there:
         if not page.sha256 or file_hash(p) == page.sha256: return p
     if there: raise ImageError(f'{there[0]}: not the scan that was read: its SHA-256 is another')
-    raise ImageError(f'{page.file or "a scan without a name"}: not there; --scans DIR says where scans are')
+    name = page.file or 'a scan without a name'
+    raise ImageError(f'{name}: not there; --scans DIR says where scans are')
 
-# %% ../nbs/30_review.ipynb #2fe216d1
+# %% ../nbs/30_review.ipynb #513da9db
 def picture_as_read(
     page:Page,
     seen:PageImage,  # of its file
@@ -96,7 +97,9 @@ def pages_with_pictures(
             continue
         left = {p.page: (n, p) for n,p in group}
         for seen in page_images(find_scan(group[0][1], folders)):
-            if seen.number in left: yield *left[seen.number], picture_as_read(left.pop(seen.number)[1], seen)
+            if seen.number not in left: continue
+            n, page = left.pop(seen.number)
+            yield n, page, picture_as_read(page, seen)
         if left: raise ImageError(f'{file}: page {min(left)} is not there')
 
 # %% ../nbs/30_review.ipynb #e86d3aae
@@ -145,7 +148,7 @@ def value_picture(
     Image.fromarray(part).save(out, 'JPEG', quality=55)
     return as_uri(out.getvalue(), 'jpeg'), cut
 
-# %% ../nbs/30_review.ipynb #2158f29e
+# %% ../nbs/30_review.ipynb #4e1b25b8
 page_template = '''<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -156,7 +159,8 @@ page_template = '''<!DOCTYPE html>
 <button id="to-marks">marks</button><button id="to-fields">fields</button>
 <label id="filters">show <input id="filter" type="range" min="0" step="1" aria-label="less sure than">
 <span id="below"></span></label>
-<span id="progress"><span id="track"><span id="bar" style="display:block"></span></span><span id="count"></span></span>
+<span id="progress"><span id="track"><span id="bar" style="display:block"></span></span>
+<span id="count"></span></span>
 <input id="by" placeholder="your name" aria-label="your name" autocomplete="off"></header>
 <main id="main"></main><footer id="keys"></footer><div id="says" role="status"></div>
 <script id="data" type="application/json">{data}</script><script>{script}</script></body></html>
@@ -206,7 +210,7 @@ def value_items(
             alternatives=best_texts(f, digits), marks=[places[d.id] for d in digits], **said))
     return out
 
-# %% ../nbs/30_review.ipynb #2f66d84b
+# %% ../nbs/30_review.ipynb #eb81132d
 def results_files(
     path:Path,  # of a file, or of a folder of them
 ) -> dict[Path, bytes]:  # each with its content
@@ -231,7 +235,8 @@ def load_results(
         try: pages += from_json(data)
         except (ValueError, TypeError, KeyError, AttributeError) as e:
             raise ValueError(f'{path}: no results of `hdr read --format json`, or cut off') from e
-    return pages, dict(path=os.fspath(results), sha256=hashlib.sha256(b''.join(known.values())).hexdigest())
+    sha256 = hashlib.sha256(b''.join(known.values())).hexdigest()
+    return pages, dict(path=os.fspath(results), sha256=sha256)
 
 def scan_folders(
     results:Any,  # as for `load_results`

@@ -13,12 +13,13 @@ from .cli import command, option
 from .jobs import check_output, output_folder, printable, write_output
 from .run import UsageError
 
-# %% ../nbs/44_review_cli.ipynb #af2855f2
+# %% ../nbs/44_review_cli.ipynb #0f6be048
 scans_option = option('--scans', metavar='DIR', default='', help='where the scans are, if they have moved')
 
 @command(
     option('results', metavar='RESULTS', help='by `hdr read --format json`; or a folder of such files'),
-    option('-o', '--output', metavar='FILE', default='review.html', help='default: %(default)s'), scans_option)
+    option('-o', '--output', metavar='FILE', default='review.html', help='default: %(default)s'),
+    scans_option)
 def review(
     results:str,  # path of JSON, or of a folder
     output:str='review.html',
@@ -37,16 +38,19 @@ def review(
     from hdr.review import review as write
     check_output(output, [results])
     path = write(results, output, scans)
-    print(f'{printable(path)}: open it in a browser; what you save there goes to `hdr apply`', file=sys.stderr)
+    print(f'{printable(str(path))}: open it in a browser; `hdr apply` takes what you save there',
+        file=sys.stderr)
 
-# %% ../nbs/44_review_cli.ipynb #ef1cba57
+# %% ../nbs/44_review_cli.ipynb #6c2730fd
 @command(
     option('results', metavar='RESULTS', help='what was corrected'),
-    option('corrections', metavar='CORRECTIONS', nargs='+', help='saved in the browser; of several reviewers, several'),
-    option('--format', default='json', choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'],
-        help='default: %(default)s'),
+    option('corrections', metavar='CORRECTIONS', nargs='+',
+        help='saved in the browser; of several reviewers, several'),
+    option('--format', default='json',
+        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'], help='default: %(default)s'),
     option('--out', metavar='DIR', default='', help='a file for each scan there; else one document'),
-    option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'), scans_option)
+    option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'),
+    scans_option)
 def apply(
     results:str,  # path of JSON, or of a folder
     corrections:list[str],  # paths
@@ -65,7 +69,8 @@ def apply(
     """
     from hdr.corrections import apply_corrections
     if out and output: raise UsageError('--out DIR or -o FILE, not both')
-    if format in ('pdf', 'xlsx') and not (out or output): raise UsageError(f'--format {format} needs --out DIR or -o FILE')
+    if format in ('pdf', 'xlsx') and not (out or output):
+        raise UsageError(f'--format {format} needs --out DIR or -o FILE')
     if output: check_output(output, [results, *corrections])
     pages, disputes = apply_corrections(results, *corrections)
     if format == 'pdf': add_pictures(pages, results, scans)
@@ -107,20 +112,24 @@ def write_each(
     from hdr.read import output_paths, page_path, table_suffixes
     groups = [list(some) for _,some in groupby(pages, lambda p: p.file)]
     suffix = table_suffixes[format] if format == 'xlsx' else formats[format][0]
-    for some,path in zip(groups, output_paths([Path(g[0].file or 'page') for g in groups], folder, suffix)):
+    places = output_paths([Path(g[0].file or 'page') for g in groups], folder, suffix)
+    for some,path in zip(groups, places):
         for part in [[p] for p in some] if format == 'page' else [some]:
             place = page_path(path, suffix, part[0].page) if format == 'page' else path
             check_output(str(place), inputs)
             write_output(str(place), as_document(part, format))
 
-# %% ../nbs/44_review_cli.ipynb #cf4314db
+# %% ../nbs/44_review_cli.ipynb #05cbb064
 @command(
     option('results', metavar='RESULTS', help='by `hdr read --format json`; or a folder of such files'),
-    option('keyed', metavar='KEYED', nargs='?', default='', help='saved in the browser; left out: make the file to key in'),
-    option('-n', dest='count', metavar='N', type=int, default=600, help='values to key; default: %(default)s'),
+    option('keyed', metavar='KEYED', nargs='?', default='',
+        help='saved in the browser; left out: make the file to key in'),
+    option('-n', dest='count', metavar='N', type=int, default=600,
+        help='values to key; default: %(default)s'),
     option('-o', '--output', metavar='FILE', default='key.html', help='default: %(default)s'),
     option('--seed', metavar='N', type=int, default=1, help='of the sample; default: %(default)s'),
-    option('--error', metavar='SHARE', type=float, default=.005, help='wanted share of errors; default: %(default)s'),
+    option('--error', metavar='SHARE', type=float, default=.005,
+        help='wanted share of errors; default: %(default)s'),
     scans_option)
 def audit(
     results:str,  # path of JSON, or of a folder

@@ -18,13 +18,14 @@ from .page import Field, Page
 from .review import load_results, pages_with_pictures, review_title, scan_folders, single_file
 from .review import value_picture, values_of_page
 
-# %% ../nbs/30_audit.ipynb #c0c32ef4
+# %% ../nbs/30_audit.ipynb #8356e053
 def accepted_values(
     pages:list[Page],
 ) -> list[tuple[int, Field]]:  # place of its page, from 1; surest last
     "What nobody would look at"
     found = [(n, f) for n,p in enumerate(pages, 1) for f in values_of_page(p)]
-    return sorted((item for item in found if item[1].text and not item[1].flagged), key=lambda item: item[1].confidence)
+    some = [item for item in found if item[1].text and not item[1].flagged]
+    return sorted(some, key=lambda item: item[1].confidence)
 
 def draw_sample(
     count:int,  # of all

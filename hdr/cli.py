@@ -62,6 +62,7 @@ def parser() -> Parser:  # of the whole command line
 overview = '''examples:
   hdr read scan.jpg                         read a page of handwritten digits
   hdr classify photo.jpg                    which digit is this?
+  hdr review results.json                   look at what was read, and correct it
   hdr run                                   everything: data, models, training, results
   hdr train --model small --seeds 5         train one network, five times
   hdr bench train                           how fast is training here?

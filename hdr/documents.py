@@ -242,11 +242,10 @@ def digit_from_hocr(
     element:ET.Element,  # of hOCR, a character
 ) -> Digit:
     "A digit as it was"
-    facts, top = properties(element), element.get('data-top', '').split()
+    facts, top, done = properties(element), element.get('data-top', '').split(), element.get('data-corrected')
     pairs:list[list] = [[int(k), float(v)] for k,v in zip(top[::2], top[1::2])]
     sure, box = round(float(facts['x_confs'])/100, 4), ints(facts['x_bboxes'])
-    corrected = element.get('data-corrected') == '1'
-    return Digit(pairs[0][0], sure, box, element.text == '?', pairs, corrected=corrected)
+    return Digit(pairs[0][0], sure, box, element.text == '?', pairs, corrected=done == '1')
 
 def ints(
     text:str,
@@ -284,8 +283,7 @@ def to_alto(
     if len(files) == 1: sub(sub(about, 'sourceImageInformation'), 'fileName').text = files.pop()
     for n,p in enumerate(pages, 1):
         step = sub(about, 'Processing', ID=f'hdr{n}')
-        settings = f'turned {p.rotation}; file {quote(escape_name(p.file))}'
-        sub(step, 'processingStepSettings').text = settings
+        sub(step, 'processingStepSettings').text = f'turned {p.rotation}; file {quote(escape_name(p.file))}'
         sub(sub(step, 'processingSoftware'), 'softwareName').text = f'hdr {__version__}'
     layout = sub(root, 'Layout')
     for n,p in enumerate(pages, 1): alto_page(layout, p, f'hdr{n}', new)
@@ -305,9 +303,8 @@ def alto_page(
     for table,lines in runs_of_lines(p):
         place, home = alto_place(bounding_box([l.box for l in lines])), space
         if table:
-            known = dict(ID=new('table'), TYPE='table')
             where = alto_place(table.box) if table.box else place
-            home = ET.SubElement(space, 'ComposedBlock', where | known)
+            home = ET.SubElement(space, 'ComposedBlock', where, ID=new('table'), TYPE='table')
         block = ET.SubElement(home, 'TextBlock', place, ID=new('block'))
         for l in lines:
             alto_line(ET.SubElement(block, 'TextLine', alto_place(l.box), ID=new('line')), l, new)

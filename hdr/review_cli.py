@@ -41,7 +41,7 @@ def review(
     print(f'{printable(str(path))}: open it in a browser; `hdr apply` takes what you save there',
         file=sys.stderr)
 
-# %% ../nbs/44_review_cli.ipynb #6c2730fd
+# %% ../nbs/44_review_cli.ipynb #55cb4c59
 @command(
     option('results', metavar='RESULTS', help='what was corrected'),
     option('corrections', metavar='CORRECTIONS', nargs='+',
@@ -78,7 +78,7 @@ def apply(
     else: write_output(output or '-', as_document(pages, format))
     for words in disputes: print(f'reviewers disagree: {printable(words)}', file=sys.stderr)
     looked = sum(c['looked_at'] for c in pages[0].corrections[-len(corrections):])
-    print(f'{looked} answers applied' + f', but {len(disputes)}'*bool(disputes), file=sys.stderr)
+    print(f'{looked} answers, {len(disputes)} in dispute', file=sys.stderr)
     return int(bool(disputes))
 
 def as_document(

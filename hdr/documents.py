@@ -49,7 +49,7 @@ def from_json(
     return [page_from_dict(p) for p in json.loads(data)]
 
 # %% ../nbs/25_documents.ipynb #8fc61e00
-columns = (*page_facts, *'line text place digit confidence rejected x0 y0 x1 y1 top'.split())
+columns = (*page_facts, *'line text place digit confidence rejected x0 y0 x1 y1 top corrected'.split())
 
 # %% ../nbs/25_documents.ipynb #13cf9ab1
 def to_csv(
@@ -91,7 +91,7 @@ def page_rows(
         for i,d in enumerate(line.digits, 1):
             top = ' '.join(f'{k}:{v}' for k,v in d.top)
             known = d.digit, d.confidence, int(d.rejected)
-            rows.append([*facts, n, line.text, i, *known, *d.box, top])
+            rows.append([*facts, n, line.text, i, *known, *d.box, top, int(d.corrected)])
     return rows or [facts + ['']*(len(columns)-len(facts))]
 
 def digit_from_row(
@@ -99,8 +99,8 @@ def digit_from_row(
 ) -> Digit:
     "A digit as it was"
     top = [[int(k), float(v)] for k,v in (t.split(':') for t in row['top'].split())]
-    box = [int(row[k]) for k in ('x0','y0','x1','y1')]
-    return Digit(int(row['digit']), float(row['confidence']), box, row['rejected'] == '1', top)
+    box, done = [int(row[k]) for k in ('x0','y0','x1','y1')], row.get('corrected') == '1'
+    return Digit(int(row['digit']), float(row['confidence']), box, row['rejected'] == '1', top, 0., '', done)
 
 # %% ../nbs/25_documents.ipynb #31820d66
 def id_counter() -> Callable:  # a function of a letter: 'd' -> 'd1', 'd2', ...
@@ -148,8 +148,7 @@ def to_hocr(
     head, body = ET.SubElement(html, 'head'), ET.SubElement(html, 'body')
     files = list(dict.fromkeys(escape_name(p.file) for p in pages))
     ET.SubElement(head, 'title').text = files[0] if len(files) == 1 else f'{len(files)} files'
-    kind = {'http-equiv': 'Content-Type', 'content': 'text/html; charset=utf-8'}
-    ET.SubElement(head, 'meta', kind)
+    ET.SubElement(head, 'meta', {'http-equiv': 'Content-Type', 'content': 'text/html; charset=utf-8'})
     facts = {'ocr-system': f'hdr {__version__}', 'ocr-langs': 'unknown', 'ocr-scripts': 'unknown',
         'ocr-capabilities': 'ocr_page ocr_table ocr_line ocrx_word ocrx_cinfo',
         'ocr-number-of-pages': str(len(pages))}
@@ -207,7 +206,8 @@ def hocr_glyph(
     if not d: element = hocr_element(word, 'ocrx_cinfo', new)
     else:
         title = f'x_bboxes {join_values(d.box)}; x_confs {100*d.confidence:.2f}'
-        element = hocr_element(word, 'ocrx_cinfo', new, title, top=join_values(sum(d.top, [])))
+        more = dict(top=join_values(sum(d.top, []))) | ({'corrected': 1} if d.corrected else {})
+        element = hocr_element(word, 'ocrx_cinfo', new, title, **more)
     element.text = c
 
 # %% ../nbs/25_documents.ipynb #890c5ff4
@@ -235,18 +235,17 @@ def page_from_hocr(
         text = ' '.join(''.join(c.text or '' for c in w) for w in words)
         lines.append(Line(text, [digit_from_hocr(c) for w in words for c in w if c.get('title')]))
     _, _, width, height = ints(facts['bbox'])
-    name = unescape_name(unquote(facts['image'].strip('"')))
-    turned = int(div.get('data-rotation', 0))
+    name, turned = unescape_name(unquote(facts['image'].strip('"'))), int(div.get('data-rotation', 0))
     return Page(name, int(facts['ppageno'])+1, width, height, turned, lines)
 
 def digit_from_hocr(
     element:ET.Element,  # of hOCR, a character
 ) -> Digit:
     "A digit as it was"
-    facts, top = properties(element), element.get('data-top', '').split()
+    facts, top, done = properties(element), element.get('data-top', '').split(), element.get('data-corrected')
     pairs:list[list] = [[int(k), float(v)] for k,v in zip(top[::2], top[1::2])]
-    sure = round(float(facts['x_confs'])/100, 4)
-    return Digit(pairs[0][0], sure, ints(facts['x_bboxes']), element.text == '?', pairs)
+    sure, box = round(float(facts['x_confs'])/100, 4), ints(facts['x_bboxes'])
+    return Digit(pairs[0][0], sure, box, element.text == '?', pairs, corrected=done == '1')
 
 def ints(
     text:str,
@@ -284,8 +283,7 @@ def to_alto(
     if len(files) == 1: sub(sub(about, 'sourceImageInformation'), 'fileName').text = files.pop()
     for n,p in enumerate(pages, 1):
         step = sub(about, 'Processing', ID=f'hdr{n}')
-        settings = f'turned {p.rotation}; file {quote(escape_name(p.file))}'
-        sub(step, 'processingStepSettings').text = settings
+        sub(step, 'processingStepSettings').text = f'turned {p.rotation}; file {quote(escape_name(p.file))}'
         sub(sub(step, 'processingSoftware'), 'softwareName').text = f'hdr {__version__}'
     layout = sub(root, 'Layout')
     for n,p in enumerate(pages, 1): alto_page(layout, p, f'hdr{n}', new)
@@ -305,9 +303,8 @@ def alto_page(
     for table,lines in runs_of_lines(p):
         place, home = alto_place(bounding_box([l.box for l in lines])), space
         if table:
-            known = dict(ID=new('table'), TYPE='table')
             where = alto_place(table.box) if table.box else place
-            home = ET.SubElement(space, 'ComposedBlock', where | known)
+            home = ET.SubElement(space, 'ComposedBlock', where, ID=new('table'), TYPE='table')
         block = ET.SubElement(home, 'TextBlock', place, ID=new('block'))
         for l in lines:
             alto_line(ET.SubElement(block, 'TextLine', alto_place(l.box), ID=new('line')), l, new)
@@ -322,6 +319,7 @@ def alto_line(
         if i: ET.SubElement(element, 'SP')
         place, sure = alto_place(bounding_box([d.box for d in digits])), joint_confidence(digits)
         known = dict(ID=new('word'), CONTENT=word, WC=f'{sure:.4f}')
+        if any(d.corrected for d in digits): known['CS'] = 'true'
         string = ET.SubElement(element, 'String', place | known)
         for c,d in glyphs_of_word(word, digits):
             if not d: continue
@@ -358,7 +356,9 @@ def line_from_alto(
     def digit(g):
         x, y, w, h = (int(g.get(k)) for k in ('HPOS', 'VPOS', 'WIDTH', 'HEIGHT'))
         top:list[list] = [[int(v.get('CONTENT')), float(v.get('VC'))] for v in g.iter(ns+'Variant')]
-        return Digit(top[0][0], float(g.get('GC')), [x, y, x+w, y+h], g.get('CONTENT') == '?', top)
+        known = dict(rejected=g.get('CONTENT') == '?', top=top, corrected=g in done)
+        return Digit(top[0][0], float(g.get('GC')), [x, y, x+w, y+h], **known)
+    done = {g for s in element.iter(ns+'String') if s.get('CS') == 'true' for g in s.iter(ns+'Glyph')}
     text = ' '.join(s.get('CONTENT') for s in element.iter(ns+'String'))
     return Line(text, [digit(g) for g in element.iter(ns+'Glyph')])
 
@@ -417,17 +417,16 @@ def add_page_line(
     number:int,  # of the line on the page
 ):
     "A line with its words and digits"
-    known = dict(id=new('line'), custom=f'line {number}')
-    line = add_coords(ET.SubElement(region, 'TextLine', known), l.box)
+    line = add_coords(ET.SubElement(region, 'TextLine', id=new('line'), custom=f'line {number}'), l.box)
     for word,digits in l.words:
         w = ET.SubElement(line, 'Word', id=new('word'))
         add_coords(w, bounding_box([d.box for d in digits]))
         for c,d in glyphs_of_word(word, digits):
             if not d: continue
             g = add_coords(ET.SubElement(w, 'Glyph', id=new('glyph')), d.box)
-            add_text_equiv(g, c, d.confidence, 0)
+            add_text_equiv(g, c, d.confidence, 0, d.corrected)
             for i,(k,v) in enumerate(d.top, 1): add_text_equiv(g, str(k), v, i)
-        add_text_equiv(w, word, joint_confidence(digits))
+        add_text_equiv(w, word, joint_confidence(digits), None, any(d.corrected for d in digits))
     add_text_equiv(line, l.text, l.confidence)
 
 def add_coords(
@@ -444,11 +443,12 @@ def add_text_equiv(
     text:str,
     confidence:float|None=None,
     index:int|None=None,  # among several readings
+    corrected:bool=False,  # by a person
 ):
     "Say what it says"
-    more = dict(index=index, conf=confidence and round(confidence, 4))
-    known = {k: str(v) for k,v in more.items() if v is not None}
-    equiv = ET.SubElement(element, 'TextEquiv', known)
+    said = 'corrected' if corrected else None
+    known = dict(index=index, conf=confidence and round(confidence, 4), comments=said).items()
+    equiv = ET.SubElement(element, 'TextEquiv', {k: str(v) for k,v in known if v is not None})
     ET.SubElement(equiv, 'Unicode').text = text
 
 # %% ../nbs/25_documents.ipynb #aabe46b2
@@ -478,7 +478,8 @@ def line_from_page(
         points = [[int(v) for v in p.split(',')] for p in g.find(ns+'Coords').get('points').split()]
         box, equivs = [*points[0], *points[2]], g.findall(ns+'TextEquiv')
         (said, sure), *top = [(t.findtext(ns+'Unicode'), float(t.get('conf'))) for t in equivs]
-        return Digit(int(top[0][0]), sure, box, said == '?', [[int(k), v] for k,v in top])
+        more = dict(top=[[int(k), v] for k,v in top], corrected=equivs[0].get('comments') == 'corrected')
+        return Digit(int(top[0][0]), sure, box, said == '?', **more)
     text = element.find(ns+'TextEquiv').findtext(ns+'Unicode')
     return Line(text, [digit(g) for g in element.iter(ns+'Glyph')])
 

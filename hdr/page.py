@@ -26,6 +26,7 @@ class Digit:
     top:list[list]=field(default_factory=list)  # [digit, probability], likeliest first
     printed:float=field(default=0., compare=False)  # how likely print rather than handwriting, 0..1
     id:str=field(default='', compare=False)  # such as 'p1.l2.d3', by its page: see `number_items`
+    corrected:bool=field(default=False, compare=False)  # by a person, see `30_corrections`
     p = ()  # type: Any  # probabilities of all ten, while a page is read
 
 # %% ../nbs/20_page.ipynb #c73c1d5b
@@ -94,6 +95,7 @@ class Field:
     corners:list[list[float]]=field(default_factory=list)  # four points, where it is not level
     digits:list[str]=field(default_factory=list)  # ids of those in the lines
     id:str=''  # such as 'p1.f4'
+    corrected:bool=False  # by a person
     marks = ()  # type: Any  # its digits themselves, while a page is read
     said = ()  # type: Any  # texts with probabilities, by `hdr.strings.n_best`, while a page is read
 
@@ -166,6 +168,7 @@ class Page:
     to_file:list[list[float]]=field(default_factory=list, compare=False)  # 3x3, see `place_in_file`
     dpi:float=field(default=0., compare=False)  # pixels an inch; 0: not known
     notes:list[str]=field(default_factory=list, compare=False)  # what could not be told
+    corrections:list[dict]=field(default_factory=list, compare=False)  # which were applied, by whom
 
     def __post_init__(self): number_items(self)
 
@@ -210,6 +213,13 @@ class Page:
         "The scan with boxes and digits drawn on it"
         return annotate(self)
 
+    def review(self,
+        path:Path|str='review.html',
+    ) -> Path:  # of the file
+        "A file to open in a browser, to look and correct: see `30_review`"
+        from hdr import review
+        return review.review([self], path)
+
     def _write(self, name, path):
         from hdr import data, documents
         data.write_atomic(path, getattr(documents, f'to_{name}')([self]))
@@ -250,7 +260,7 @@ def parts_by_cell(
 # %% ../nbs/20_page.ipynb #8e8e51d3
 page_facts = 'file', 'page', 'width', 'height', 'rotation'  # which every format has
 
-page_origin = 'sha256', 'hdr', 'weights', 'to_file', 'dpi', 'notes'  # which JSON has besides
+page_origin = 'sha256', 'hdr', 'weights', 'to_file', 'dpi', 'notes', 'corrections'  # in JSON
 
 def line_to_dict(
     line:Line,
@@ -311,11 +321,11 @@ _points = json_list(json_list(_number, minItems=2, maxItems=2))
 _kind = {'enum': ['box', 'comb', 'line', 'cell', 'number', 'amount', 'date', 'time', 'digits']}
 _field = dict(id=_text, kind=_kind, text=_text, cells=json_list(_text), confidence=_share,
     alternatives={'type': 'array'}, flagged=_flag, reason=_text, printed=_share,
-    box=json_list(_whole), corners=_points, digits=json_list(_text))
+    box=json_list(_whole), corners=_points, digits=json_list(_text), corrected=_flag)
 _cell = _field | dict(row=_whole, column=_whole, row_span=_whole, column_span=_whole)
 _top = json_list({'type': 'array', 'prefixItems': [_whole, _share]})
 _digit = dict(id=_text, digit={'type': 'integer', 'minimum': 0, 'maximum': 9}, confidence=_share,
-    box=_box, rejected=_flag, printed=_share, top=_top)
+    box=_box, rejected=_flag, printed=_share, top=_top, corrected=_flag)
 _said = {'type': 'string', 'pattern': f"^[?{re.escape(card('strings')['alphabet'])} ]*$"}  # as its card says
 _line = dict(id=_text, text=_said, confidence=_share, box=_box,
     digits=json_list(json_object('digit confidence box rejected top', **_digit)))
@@ -326,7 +336,7 @@ _way = json_list(json_list(_number, minItems=3, maxItems=3), maxItems=3,
     description='3x3, from pixels of the page to those of the file; of a PDF points')
 _page = dict(file=_text, page={'type': 'integer', 'minimum': 1}, width=_whole, height=_whole,
     rotation=_turned, sha256=_text, hdr=_text, weights={'type': 'object'}, to_file=_way,
-    dpi=_number, notes=json_list(_text),
+    dpi=_number, notes=json_list(_text), corrections={'type': 'array'},
     lines=json_list(json_object('text confidence box digits', **_line)),
     fields=json_list(json_object('kind text confidence', **_field)),
     tables=json_list(json_object('rows columns cells', **_table)))

@@ -5,7 +5,7 @@ import pytest
 from conftest import hdr, notebook, python
 from hdr.run import pipeline
 
-@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'classify --help', 'submit --help', '--version'])
+@pytest.mark.parametrize('line', ['--help', 'run --help', 'data --help', 'info --help', 'train --help', 'bench --help', 'classify --help', 'submit --help', 'review --help', 'apply --help', 'audit --help', '--version'])
 def test_help_imports_nothing_heavy(line):
     done = python('''import sys
 from hdr.cli import main

@@ -144,7 +144,7 @@ def find_strikes(
         y = np.bincount(xs, ys)[x]/np.bincount(xs)[x]
         line = np.polyval(np.polyfit(x, y, 1), x)
         straight = np.percentile(np.abs(y-line), 90) < .08*size
-        along = len(x) > .92*(whole[2]-whole[0])
+        along = len(x) > max(.92*(whole[2]-whole[0]), 1.25*(whole[3]-whole[1]))
         sides = [strokes_beside(mask, x, line, side*size) for side in (-1, 1)]
         crossed = np.flatnonzero((marks[:,x] == marks[ys[0],xs[0]]).sum(0) > 1.5*len(xs)/len(x)+2)
         beyond = crossed[0]+len(x)-1-crossed[-1] if len(crossed) else 0
@@ -183,6 +183,7 @@ def drop_struck(
     "Forget marks that are struck out"
     if p.boxes is None: return
     struck = np.zeros(len(p.boxes), bool)
+    size = max(size, .65*median_height(p.boxes))  # digits may be larger here than elsewhere
     for points in find_strikes(p.mask, size):
         left, right = points[0,0]-.2*size, points[-1,0]+.2*size
         middle = (p.boxes[:,0]+p.boxes[:,2])/2

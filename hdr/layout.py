@@ -314,8 +314,10 @@ def is_letters(
     page:float,  # mean of the page
     weight:float=.5,  # glyphs of their kind that its line and its page each count as
     least:int=3,  # glyphs in a word that is judged by itself
+    print_only:float=-3.,  # mean of a page on which hardly anything else can be
 ) -> bool:
     "Is a word rather no digits?"
+    if page < print_only and len(word) < least <= len(line) and line.sum() < 0: return True
     judged = len(word) >= least or page < 0 and len(line) >= least
     around = min(0, page) + min(0, line.mean() if len(line) else 0)
     return bool(judged and word.sum() + weight*around < 0)

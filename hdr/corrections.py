@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 from .networks import card
-from .page import Digit, Field, joint_confidence, Line, Page
-from .review import line_value, load_results, shown
+from .page import Digit, Field, joint_confidence, Line, Page, shown
+from .review import line_value, load_results
 
 # %% ../nbs/30_corrections.ipynb #1fee0b84
 def with_digits(

@@ -44,13 +44,18 @@ def joint_confidence(
     return float(np.prod([d.confidence for d in digits]))
 
 # %% ../nbs/20_page.ipynb #5e9dfc0b
+def shown(
+    d:Digit,
+) -> str:
+    "As it is in the text"
+    return '?' if d.rejected else str(d.digit)
+
 def text_of_digits(
     text:str,  # with a digit or '?' for each of them
     digits:list,  # from left to right
 ) -> str:
     "The text as its digits are now; signs and spaces stay"
     rest = iter(digits)
-    def shown(d): return '?' if d.rejected else str(d.digit)
     return ''.join(shown(next(rest)) if c in '0123456789?' else c for c in text)
 
 # %% ../nbs/20_page.ipynb #0e2f2285

@@ -135,6 +135,7 @@ def find_strikes(
     """Straight lines, level or nearly so, all along what they cross and beyond it, with strokes above
     and below"""
     marks, around = connected_components(mask)
+    if not (around[:,2]-around[:,0] > 2.4*size).any(): return []
     labels, boxes = connected_components(level_strokes(mask, int(1.7*size)))
     out = []
     for k in np.flatnonzero(boxes[:,2]-boxes[:,0] > 2.4*size):

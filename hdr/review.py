@@ -18,12 +18,11 @@ from .data import write_atomic
 from .documents import from_json, to_json
 from .image import ImageError, page_images, PageImage
 from .networks import card
-from .page import Digit, Field, Line, Page
+from .page import Digit, Field, Line, Page, shown
 from .read import file_hash
+from .rules import unsure
 
 # %% ../nbs/30_review.ipynb #93e42612
-unsure = .8  # a line with less confidence is flagged, as fields are
-
 def line_value(
     line:Line,
 ) -> Field:  # with the line's id
@@ -179,12 +178,6 @@ def single_file(
     return page_template.format(**parts).encode('utf-8', 'backslashreplace')
 
 # %% ../nbs/30_review.ipynb #a824cc9b
-def shown(
-    d:Digit,
-) -> str:
-    "As it is in the text"
-    return '?' if d.rejected else str(d.digit)
-
 def mark_items(
     n:int,  # place of the page in the results, from 1
     page:Page,

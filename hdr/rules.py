@@ -16,7 +16,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from heapq import heappop, heappush
 from typing import Any
-from .page import Digit, Field, Table
+from .page import Digit, Field, shown, Table
 from .strings import readings
 
 # %% ../nbs/23_rules.ipynb #f634890c
@@ -458,8 +458,7 @@ def digits_for(
     sure:float,  # of the new ones
 ) -> list[Digit]:
     "A digit for each in the text"
-    want, have, out = re.sub('[^0-9?]', '', text), ''.join('?' if d.rejected else str(d.digit)
-        for d in digits), []
+    want, have, out = re.sub('[^0-9?]', '', text), ''.join(map(shown, digits)), []
     for what,a,b,c,d in SequenceMatcher(None, have, want, autojunk=False).get_opcodes():
         for k in range(c, d):
             old = digits[min(a+k-c, b-1 if b > a else b, len(digits)-1)]

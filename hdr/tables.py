@@ -21,7 +21,7 @@ from .nets import Net, merged_cells
 from .page import bounding_box, Cell, Field, Line, Table
 from .places import Place, read_places, weigh_print
 from .rules import (alternatives_of, apply_rules, apply_table_rules, obey, put_reading, RuleError,
-    rules_from_json)
+    rules_from_json, unsure)
 from .strings import read_lines, readings
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
@@ -105,8 +105,6 @@ def grid_csv(
     return out.getvalue().encode()
 
 # %% ../nbs/24_tables.ipynb #4b55755f
-unsure = .8  # a field with less confidence is flagged
-
 def net_places(net:Net) -> list[tuple[tuple[int,int,int,int], Place]]:
     "Cells of a net: row, column, rows, columns; where"
     c = net.corners()

@@ -241,13 +241,13 @@ def settle(
     turn = ways[best_way(pictures[known], numbers, said)]
     return Dataset(path, {k: (np.ascontiguousarray(turn(a)), y[k]) for k,a in x.items()}, names, said)
 
-# %% ../nbs/17_datasets.ipynb #bb132319
+# %% ../nbs/17_datasets.ipynb #c5f924cf
 known_strangers = (  # a pattern of the first bytes, what it is, what to do
     (rb'\s*<', 'a web page, saved under the name of a data file', 'fetch the file again, from the link that '
         'downloads it'),
     (rb'version https://git-lfs', 'a pointer of Git LFS, not the file itself', '`git lfs pull` fetches it'),
     (rb'\s*[{\[]', 'JSON, such as the message of a server', 'look into it; wanted is CSV, npz, Parquet, IDX or a folder'),
-    (rb'\x80[\x02-\x05]|\(dp|\(lp|ccopy_reg|cnumpy', 'a pickle, which could run any program: never opened here',
+    (rb'\x80[\x02-\x05]|\(dp|\(lp|\(?c[\w.]+\n\w+\n', 'a pickle, which could run any program: never opened here',
         "open it where you trust it, and save arrays by numpy.savez('digits.npz', x=x, y=y)"),
     (rb'\xff\xfe|\xfe\xff', 'a text in UTF-16', 'save it as UTF-8'),
     (rb'\xd0\xcf\x11\xe0', 'an old Excel file', 'save the table as CSV'),

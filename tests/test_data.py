@@ -1,5 +1,5 @@
 "Getting MNIST and reading data files when the network, other processes and the files do their worst"
-import gzip, hashlib, io, json, math, os, shutil, subprocess, sys, threading, types, zipfile
+import gzip, hashlib, io, json, math, os, shutil, subprocess, sys, threading, types, zipfile, zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -222,6 +222,13 @@ def make_bombs(folder):
     (folder/'honest.gz').write_bytes(gzip.compress(head(2**21, 28, 28)) + many)
     (folder/'lies.gz').write_bytes(gzip.compress(head(5, 28, 28)) + many)
     (folder/'promises.gz').write_bytes(gzip.compress(head(300_000, 28, 28)))
+    (folder/'table.csv.gz').write_bytes(gzip.compress(b'1,'*785 + b'\n') + gzip.compress(b','*2**24, 1)*40)
+    for name in 'stack.h5', 'matlab.mat', 'list.parquet':
+        start = {'h': b'\x89HDF\r\n\x1a\n', 'm': b'MATLAB 5.0' + b' '*114 + b'\0\1IM', 'l': b'PAR1'}
+        (folder/name).write_bytes(gzip.compress(start[name[-3] if name[-3] == 'm' else name[0] if name[0] == 'l' else 'h'] + bytes(2**10)) + many)
+    write_zip(folder/'archive.zip', {f'm/{i}.png': zeros for i in range(4)})
+    unfolded = zlib.compress(npy((9,)) + bytes(2**28), 1)  # one array that says it has 9 numbers
+    (folder/'lies.mat').write_bytes(b'MATLAB 5.0' + b' '*114 + b'\0\1IM' + (15).to_bytes(4, 'little') + len(unfolded).to_bytes(4, 'little') + unfolded)
     write_zip(folder/'big.npz', {'x.npy': [npy((len(zeros)*2**24//784,28,28)), *zeros]})
     write_zip(folder/'floats.npz', {'x.npy': [npy((len(zeros)*2**24//6272,28,28), '<f8'), *zeros]})
     write_zip(folder/'flat.npz', {'x.npy': [npy((len(zeros)*2**24,)), *zeros]})
@@ -271,6 +278,13 @@ def small_files(folder):
     from PIL import Image
     (folder/'pictures'/'3').mkdir(parents=True)
     Image.fromarray(x[0]).save(folder/'pictures'/'3'/'a.png')
+    import h5py, pyarrow as pa, pyarrow.parquet as pq, scipy.io
+    with h5py.File(folder/'tree.h5', 'w') as f: f['train/data'], f['train/target'] = x.reshape(4, 784)/255, y
+    for packed in False, True: scipy.io.savemat(folder/f'matlab{packed}.mat', dict(X=x, y=y[:,None]), do_compression=packed)
+    pq.write_table(pa.table(dict(image=[dict(bytes=(folder/'pictures'/'3'/'a.png').read_bytes(), path='a')]*4, label=y.tolist())), folder/'hf.parquet')
+    with zipfile.ZipFile(folder/'archive.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+        for i in range(4): z.write(folder/'pictures'/'3'/'a.png', f'digits/{y[i]}/{i}.png')
+    shutil.make_archive(str(folder/'tar'), 'gztar', folder/'pictures')
 
 FUZZ = PEAK + '''import random, resource, sys, time
 from pathlib import Path

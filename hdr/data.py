@@ -406,6 +406,16 @@ def read_dataset(
     from hdr.datasets import read_dataset
     return read_dataset(path, missing, part, normalise, assumed)
 
+# %% ../nbs/00_data.ipynb #2c66cfa3
+def load_dataset(
+    path:Path|str,  # a file, an archive or a folder
+    missing:str='refuse',  # as for `read_dataset`
+    normalise:bool=False,  # bring pictures of any size to MNIST's form
+):  # `hdr.datasets.Dataset`
+    "All parts of a data set with the names of its labels, see `hdr.datasets`"
+    from hdr.datasets import load_dataset
+    return load_dataset(path, missing, normalise)
+
 # %% ../nbs/00_data.ipynb #70e0c5a4
 def extra(
     library:str,  # as it is imported

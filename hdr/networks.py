@@ -20,13 +20,20 @@ def weights_dir() -> Path:
     "Where the shipped weights are: hdr/weights in the package"
     return Path(str(resources.files('hdr')/'weights'))
 
+# %% ../nbs/12_networks.ipynb #9d02bcc6
+def is_card(
+    known,  # what a JSON file holds
+) -> bool:
+    "A card, and not another file of a folder of results"
+    return isinstance(known, dict) and {'name', 'parameters', 'sha256'} <= {*known}
+
 # %% ../nbs/12_networks.ipynb #ae819ae2
 def shipped(
     folder:Path|str='',  # '': `weights_dir`
 ) -> list[str]:  # names, cheapest first
     "The networks for single digits; the one that reads along strips says so in its card"
     files = Path(folder or weights_dir()).glob('*.json')
-    cards = [json.loads(p.read_text(encoding='utf-8')) for p in files]
+    cards = [c for c in (json.loads(p.read_text(encoding='utf-8')) for p in files) if is_card(c)]
     return [c['name'] for c in sorted(cards, key=lambda c: c['parameters']) if c.get('reads') != 'strips']
 
 # %% ../nbs/12_networks.ipynb #c323ad82
@@ -58,11 +65,12 @@ class Runtime:
     def __init__(self,
         data:bytes,  # the model
         threads:int=0,  # for one call; 0: `$HDR_THREADS`, and all cores where that is not set
+        classes:int=0,  # answers; 0: as many as there are columns, eleven at most
     ):
         self.data, self.threads = bytes(data), threads or int(os.environ.get('HDR_THREADS') or cores())
         self.own = threading.local()
         self.columns = int(self.interpreter().get_output_details()[0]['shape'][-1])
-        self.classes = min(self.columns, 11)  # a twelfth column is the second answer: is it print?
+        self.classes = classes or min(self.columns, 11)  # a twelfth column is the second answer: is it print?
 
     def interpreter(self):
         "That of this thread, made when it is first asked for"
@@ -115,8 +123,8 @@ class Network(Runtime):
         folder:Path|str='',  # '': `weights_dir`
         threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
     ):
-        super().__init__(weights(name, folder), threads)
         self.card = card(name, folder)
+        super().__init__(weights(name, folder), threads, len(self.card.get('names', ())))
 
 # %% ../nbs/12_networks.ipynb #45c8f9e1
 def keras_model(
@@ -129,8 +137,9 @@ def keras_model(
     if not path.exists(): raise WeightsError(f'{path}: missing')
     with np.load(path) as saved:
         model = keras.models.model_from_json(str(saved['config']))
-        arrays = [saved[v.path].astype(np.float32) for v in model.variables]
-    for v,a in zip(model.variables, arrays): v.assign(a)
+        numbers = [v for v in model.variables if 'float' in str(v.dtype)]  # not the state of dice
+        arrays = [saved[v.path].astype(np.float32) for v in numbers]
+    for v,a in zip(numbers, arrays): v.assign(a)
     return model
 
 # %% ../nbs/12_networks.ipynb #806baefc

@@ -136,10 +136,18 @@ def write_weights(
     net:keras.Model|None=None,  # the same network; its plain arrays are written as well
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
+    write_files(folder, data, about, plain_arrays(net, data) if net else {})
+
+def write_files(
+    folder:Path,  # where weights go
+    data:bytes,  # the LiteRT model
+    about:dict,  # its card
+    arrays:dict[str, Any],  # the same weights as plain arrays; {}: none are written
+):
+    "A file, its card and its plain arrays, the card last"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder/f'{about["name"]}.tflite', data)
-    arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
-    if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
+    if arrays: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     text = json.dumps(about, indent=1) + '\n'
     write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(text, encoding='utf-8'))
 

@@ -161,7 +161,7 @@ def name_labels(
         f'are kept as names, such as {", ".join(map(str, known[:5]))}')
     return {p: np.searchsorted(known, y.astype(known.dtype)).astype(np.uint8) for p,(_,y) in found.items()}, [*map(str, known)]
 
-# %% ../nbs/17_datasets.ipynb #82878cdc
+# %% ../nbs/17_datasets.ipynb #1d9f1cb8
 @dataclass
 class Dataset:
     "Images and labels of one's own, in the parts that they came in"
@@ -170,9 +170,12 @@ class Dataset:
         # images (n,28,28) uint8, labels (n,) uint8, or None where it has none
     names:list[str]  # of the labels, by number
     assumed:list[str]=field(default_factory=list)  # in plain words
+    rows:dict[str, Sequence]=field(default_factory=dict)  # part -> what each image is called, where not by number
 
     @property
     def digits(self) -> bool: return self.names == digit_names  # else labels are names of something else
+
+    def row(self, part:str, i:int) -> str: return str(self.rows[part][i] if part in self.rows else i)
 
     @property
     def first(self) -> str: return 'train' if 'train' in self.parts else next(iter(self.parts))  # part that is meant
@@ -216,7 +219,7 @@ def split_parts(
         train, found['validation'] = cut(train, validation or max(1, round(len(train[1])/12)), seed)
     return dict(train=train, validation=found['validation'], test=found['test'])
 
-# %% ../nbs/17_datasets.ipynb #97a746e2
+# %% ../nbs/17_datasets.ipynb #f76f1e44
 def settle(
     found:dict[str, Part],  # as read
     path:Path,  # for messages
@@ -229,7 +232,7 @@ def settle(
         if bare: add_once(said, f'without labels, left out: {", ".join(bare)}')
         found = {k: p for k,p in found.items() if p.y is not None}
     x = {k: in_form(p, path, normalise, said) for k,p in found.items()}
-    if any(p.y is None for p in found.values()): return Dataset(path, {k: (a, None) for k,a in x.items()}, digit_names, said)
+    if any(p.y is None for p in found.values()): return Dataset(path, {k: (a, None) for k,a in x.items()}, digit_names, said, named_rows(found))
     for k,p in found.items():
         if len(p.y) != len(x[k]): raise WrongShape(f'{path}: {len(x[k])} images but labels of shape {np.shape(p.y)}')
     plain = {k: plain_labels(p, path) for k,p in found.items()}
@@ -239,7 +242,9 @@ def settle(
     known = slice(None) if names == digit_names else np.isin(labels, [i for i,n in enumerate(names) if n in digit_names])
     numbers = np.array([int(n) if n in digit_names else 0 for n in names])[labels[known]]
     turn = ways[best_way(pictures[known], numbers, said)]
-    return Dataset(path, {k: (np.ascontiguousarray(turn(a)), y[k]) for k,a in x.items()}, names, said)
+    return Dataset(path, {k: (np.ascontiguousarray(turn(a)), y[k]) for k,a in x.items()}, names, said, named_rows(found))
+
+def named_rows(found:dict[str, Part]) -> dict[str, Sequence]: return {k: p.rows for k,p in found.items() if p.rows is not None}
 
 # %% ../nbs/17_datasets.ipynb #c5f924cf
 known_strangers = (  # a pattern of the first bytes, what it is, what to do
@@ -267,7 +272,7 @@ def name_stranger(
     for pattern,what,to_do in known_strangers:
         if re.match(pattern, head, re.S): raise Unreadable(f'{path}: {what}; {to_do}')
 
-# %% ../nbs/17_datasets.ipynb #45f64a6d
+# %% ../nbs/17_datasets.ipynb #5e5bf3cb
 @contextmanager
 def as_file(
     path:Path,  # perhaps packed
@@ -309,7 +314,10 @@ def read_archive(path, unpack, said, missing, normalise) -> dict[str, Part]:
     "What is in a zip or tar file, unpacked for the moment"
     with aside(path) as folder:
         unpack(path, folder)
-        return read_folder(folder, said, missing, normalise)
+        found = read_folder(folder, said, missing, normalise)
+        for part in found.values():
+            if part.rows is not None: part.rows = [str(r).replace(f'{folder}/', f'{path}: ') for r in part.rows]
+        return found
 
 # %% ../nbs/17_datasets.ipynb #d1bda7f5
 def data_files(

@@ -120,7 +120,7 @@ def find_scale(
     raise PixelRange(f'{a.name}: row {row(ends.outside)}: pixel {ends.outside[1]:g} where 0..255 '
         f'is allowed ({ends.outsiders} such)')
 
-# %% ../nbs/17_arrays.ipynb #ef5ea54e
+# %% ../nbs/17_arrays.ipynb #5fe88a58
 def read_levels(
     a:Stored,  # of numbers
     said:list,  # collects what is assumed
@@ -128,7 +128,8 @@ def read_levels(
 ) -> np.ndarray:  # the same shape, uint8: 0..255
     "All of an array as grey levels"
     if a.kind.kind not in 'buif': raise Unreadable(f'{a.name}: {a.kind} is no kind of number')
-    if a.numbers > most_bytes: raise Unreadable(f'{a.name}: {a.shape} are more numbers than are read at once')
+    if a.numbers > most_bytes:
+        raise Unreadable(f'{a.name}: {a.shape} are more numbers than are read at once')
     as_is = a.kind == np.uint8
     low, factor, words = (0, 1, '') if as_is else find_scale(a, find_ends(a), whole)
     out, at = np.empty(a.shape, np.uint8), 0
@@ -156,7 +157,7 @@ def add_once(said:list, words:str):
     "One line holds each assumption once"
     if words not in said: said.append(words)
 
-# %% ../nbs/17_arrays.ipynb #9aac947d
+# %% ../nbs/17_arrays.ipynb #70fec85f
 def arrange(
     x:np.ndarray,  # uint8, 2 to 4 axes
     n:int|None,  # labels; None: not known
@@ -175,7 +176,8 @@ def arrange(
             f'{x.shape[1]} numbers are no square pictures; wanted is (n,28,28) or (n,784)')
         return x.reshape(-1, side, side)
     if x.ndim == 4 and x.shape[1] <= 4 < x.shape[3]: x = np.moveaxis(x, 1, -1)
-    if x.ndim == 4 and x.shape[3] > 4: raise WrongShape(f'{name}: shape {x.shape}: {x.shape[3]} channels')
+    if x.ndim == 4 and x.shape[3] > 4:
+        raise WrongShape(f'{name}: shape {x.shape}: {x.shape[3]} channels')
     return x[...,0] if x.ndim == 4 and x.shape[3] == 1 else x
 
 def pictures_last(
@@ -259,10 +261,11 @@ def part_and_role(
     role = 'y' if 'y' in found else 'x' if found else ''
     return next((splits[w] for w in words if w in splits), 'all'), role
 
-# %% ../nbs/17_arrays.ipynb #66426535
+# %% ../nbs/17_arrays.ipynb #058c05c7
 def can_be_pictures(a:Stored) -> bool:
     "By its shape alone"
-    squares = [s for s in (a.shape[0], a.shape[-1]) if math.isqrt(s)**2 == s and s >= 64] if len(a.shape) == 2 else []
+    squares = [s for s in (a.shape[0], a.shape[-1]) if math.isqrt(s)**2 == s
+        and s >= 64] if len(a.shape) == 2 else []
     return a.kind.kind in 'buif' and (len(a.shape) in (3, 4) or bool(squares))
 
 def choose_arrays(
@@ -313,8 +316,9 @@ def assemble(
         out[part] = Part(x, y)
     return out
 
-# %% ../nbs/17_arrays.ipynb #8de0fd3d
-header_readers = {(1,0): np.lib.format.read_array_header_1_0, (2,0): np.lib.format.read_array_header_2_0}
+# %% ../nbs/17_arrays.ipynb #4fa581d6
+header_readers = {(1,0): np.lib.format.read_array_header_1_0,
+    (2,0): np.lib.format.read_array_header_2_0}
 
 def stored_npy(
     opened:Callable,  # function -> the file of the array, open at its beginning
@@ -347,7 +351,7 @@ def numbers_of(shape:tuple) -> range:
     "The rows of an array; one at least"
     return range(max(1, shape[0] if shape else 1))
 
-# %% ../nbs/17_arrays.ipynb #8b7bb8bf
+# %% ../nbs/17_arrays.ipynb #0e3375ff
 def read_npz(
     path:Path,  # arrays by any usual names
     said:list,  # collects what is assumed
@@ -357,7 +361,8 @@ def read_npz(
         def one(m): return stored_npy(lambda: z.open(m), f'{path}: {m.filename}', m.file_size)
         known = {k: m for k,m in members.items() if m.filename.endswith('.npy')}
         wanted = {k: m for k,m in known.items() if part_and_role(k)[1]} or known
-        if not known: raise Unreadable(f'{path}: holds {", ".join(members)[:99]} but neither arrays nor pictures')
+        if not known:
+            raise Unreadable(f'{path}: holds {", ".join(members)[:99]} but neither arrays nor pictures')
         return assemble({k: one(m) for k,m in list(wanted.items())[:100]}, str(path), said)
 
 def read_npy(
@@ -370,7 +375,8 @@ def read_npy(
     def belongs(p): return p.suffix == '.npy' and part_and_role(p.stem)[1] == 'y' and \
         [w for w in words_of(p.stem) if roles.get(w) != 'y'] == words
     beside = [p for p in path.parent.iterdir() if belongs(p)]
-    if part_and_role(path.stem)[1] == 'y' or len(beside) != 1: return assemble(dict(x=one(path)), str(path), said)
+    if part_and_role(path.stem)[1] == 'y' or len(beside) != 1:
+        return assemble(dict(x=one(path)), str(path), said)
     add_once(said, f'labels from {beside[0].name}')
     return assemble(dict(x=one(path), y=one(beside[0])), str(path), said)
 
@@ -395,7 +401,7 @@ def read_hdf5(
         f.visititems(one)
         return assemble(found, str(path), said)
 
-# %% ../nbs/17_arrays.ipynb #c6785768
+# %% ../nbs/17_arrays.ipynb #ab01b471
 def read_mat(
     path:Path,  # MATLAB's, up to version 7
     said:list,  # collects what is assumed
@@ -405,7 +411,8 @@ def read_mat(
     about = {n: shape for n,shape,kind in io_.whosmat(path) if kind in matlab_numbers}
     numbers = sum(math.prod(s) for s in about.values())
     if numbers*8 > 2**30: raise Unreadable(f'{path}: {about}: more numbers than are read at once')
-    if mat_bytes(path, 8*numbers + 2**16) > 8*numbers + 2**16: raise Truncated(f'{path}: longer than it says')
+    if mat_bytes(path, 8*numbers + 2**16) > 8*numbers + 2**16:
+        raise Truncated(f'{path}: longer than it says')
     held = io_.loadmat(path, variable_names=[*about])
     return assemble({n: stored(held[n], f'{path}: {n}') for n in about}, str(path), said)
 
@@ -418,9 +425,10 @@ def mat_bytes(
     "How long a file really is"
     total, size = 0, path.stat().st_size
     with open(path, 'rb') as f:
-        order = 'little' if f.read(128)[126:128] == b'IM' else 'big'
+        order:Any = 'little' if f.read(128)[126:128] == b'IM' else 'big'
         while f.tell() < size and total <= most:
-            kind, length = (int.from_bytes(f.read(4), order) for _ in range(2))  # type: ignore[arg-type]
+            kind, length = (int.from_bytes(f.read(4), order)
+                for _ in range(2))
             if kind != 15:  # not compressed
                 total += length
                 f.seek(length, 1)
@@ -431,7 +439,7 @@ def mat_bytes(
                 rest = unfold.unconsumed_tail
     return total
 
-# %% ../nbs/17_arrays.ipynb #f60d7d47
+# %% ../nbs/17_arrays.ipynb #5907c6e6
 packers:dict[bytes, Callable] = {b'\x1f\x8b': lambda f: gzip.GzipFile(fileobj=f, mode='rb'),
     b'BZh': bz2.BZ2File, b'\xfd7zXZ': lzma.LZMAFile}
 
@@ -458,10 +466,11 @@ def copied(
     "Unpack into a temporary file, up to a bound"
     with open(path, 'wb') as out:
         while piece := f.read(2**20):
-            if out.tell() + len(piece) > most: raise Unreadable(f'unpacked it is more than {most//2**20} MB')
+            if out.tell() + len(piece) > most:
+                raise Unreadable(f'unpacked it is more than {most//2**20} MB')
             out.write(piece)
 
-# %% ../nbs/17_arrays.ipynb #77aee97d
+# %% ../nbs/17_arrays.ipynb #b315a8f6
 def plain_name(name:str) -> str:
     "MNIST's names differ by dots, dashes and .gz"
     return re.sub(r'\.(gz|idx|bz2|xz)$', '', name.lower()).replace('.', '-').replace('_', '-')
@@ -496,4 +505,5 @@ def read_pair(
     if y is not None and y.ndim != 1: raise WrongShape(f'{beside}: images where labels should be')
     if y is not None and len(y) != len(x): raise WrongShape(f'{path}: {len(x)} images but labels of '
         f'shape {y.shape} in {beside}')
-    return assemble(dict(x=stored(x, str(path)), **({} if y is None else dict(y=stored(y)))), str(path), said)
+    return assemble(dict(x=stored(x, str(path)), **({} if y is None else dict(y=stored(y)))), str(path),
+        said)

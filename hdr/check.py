@@ -13,18 +13,20 @@ from .data import DataError, duplicates, load_mnist, show_digits, style, write_a
 from .datasets import Dataset
 from .networks import Network
 
-# %% ../nbs/18_check.ipynb #99149aa1
+# %% ../nbs/18_check.ipynb #03d5247e
 def count_labels(
     d:Dataset,
 ) -> list[str]:  # lines
     "Images of each part, by label"
     lines = [f'{d.path}: ' + ', '.join(f'{k} {len(x)}' for k,(x,_) in d.parts.items()) + ' images']
     if d.assumed: lines.append('assumed: ' + '; '.join(d.assumed))
-    labelled = {k: np.bincount(y, minlength=len(d.names)) for k,(_,y) in d.parts.items() if y is not None}
+    labelled = {k: np.bincount(y, minlength=len(d.names)) for k,(_,y) in d.parts.items()
+        if y is not None}
     if not labelled: return [*lines, 'no labels']
     width = max(6, *(len(n) for n in d.names), len('label'))
     lines.append(f'{"label":{width}}' + ''.join(f'{k:>12}' for k in labelled))
-    lines += [f'{n:{width}}' + ''.join(f'{c[i]:>12}' for c in labelled.values()) for i,n in enumerate(d.names)]
+    lines += [f'{n:{width}}' + ''.join(f'{c[i]:>12}' for c in labelled.values()) for i,
+        n in enumerate(d.names)]
     return lines + imbalance(d, sum(labelled.values()))  # type: ignore[arg-type]
 
 def imbalance(
@@ -34,25 +36,29 @@ def imbalance(
     "What is missing or rare"
     none = [n for n,c in zip(d.names, count) if c == 0]
     rare = [n for n,c in zip(d.names, count) if 0 < c < count.max()/10]
-    return [f'no images of {", ".join(none)}']*bool(none) + [f'less than a tenth of the most frequent: {", ".join(rare)}']*bool(rare)
+    return [f'no images of {", ".join(none)}']*bool(none) + [f'less than a tenth of the most '
+        f'frequent: {", ".join(rare)}']*bool(rare)
 
-# %% ../nbs/18_check.ipynb #d4d736cb
+# %% ../nbs/18_check.ipynb #b0bc2b43
 def find_copies(
     d:Dataset,
 ) -> list[str]:  # lines
     "Equal images within and between parts, and in MNIST"
     names = [(k, i) for k,(x,_) in d.parts.items() for i in range(len(x))]
     x = np.concatenate([x for x,_ in d.parts.values()])
-    pairs, between = duplicates(x), {}
-    for a,b in pairs: between.setdefault((names[a][0], names[b][0]), []).append((names[a], names[b]))
-    lines = [f'{len(p)} copies in {a}' + f' and {b}'*(a != b) + f', the first: row {d.row(*p[0][0])} and {d.row(*p[0][1])}'
+    between:dict[tuple, list] = {}
+    for a,b in duplicates(x):
+        between.setdefault((names[a][0], names[b][0]), []).append((names[a], names[b]))
+    lines = [f'{len(p)} copies in {a}' + f' and {b}'*(a != b) + f', the first: row {d.row(*p[0][0])} '
+        f'and {d.row(*p[0][1])}'
         for (a,b),p in between.items()]
     try: known = dict(zip(('training', 'test'), (a for a,_ in load_mnist())))
     except DataError as e: return [*lines, f'not compared with MNIST: {str(e).splitlines()[0]}']
     shared = {k: len({j for _,j in duplicates(m, x)}) for k,m in known.items()}
-    return (lines or ['no copies']) + [f"{n} are among MNIST's {k} images" for k,n in shared.items() if n]
+    return (lines or ['no copies']) + [f"{n} are among MNIST's {k} images" for k,n in shared.items()
+        if n]
 
-# %% ../nbs/18_check.ipynb #3b24c69f
+# %% ../nbs/18_check.ipynb #08b00eb8
 def draw_samples(
     d:Dataset,
     each:int=10,  # images of a label
@@ -60,7 +66,8 @@ def draw_samples(
 ):  # matplotlib figure
     "Some images of each label, a row each, spread over the part"
     x, y = d.parts[d.first]
-    if y is None: return show_digits(x[np.linspace(0, len(x)-1, min(100, len(x))).astype(int)], columns=10)
+    if y is None:
+        return show_digits(x[np.linspace(0, len(x)-1, min(100, len(x))).astype(int)], columns=10)
     rows, titles = [], []
     for k in np.unique(y)[:most]:
         at = np.flatnonzero(y == k)
@@ -105,7 +112,7 @@ def draw_doubts(
     titles = [f'{a.part} {a.row}\n{a.label}: {a.read}?' for a in some]
     return show_digits(np.stack([d.parts[a.part][0][a.row] for a in some]), titles, columns=10, size=.9)
 
-# %% ../nbs/18_check.ipynb #591a578d
+# %% ../nbs/18_check.ipynb #48c9040d
 def check_dataset(
     d:Dataset,  # by `hdr.datasets.load_dataset`
     out:Path|str='',  # folder for pictures; '': none are drawn
@@ -122,7 +129,9 @@ def check_dataset(
     if out: lines.append(draw(draw_samples(d), 'samples'))
     if not suspicious: return lines
     doubts = find_doubts(d)
-    lines.append(f'{len(doubts)} labels that a shipped network is sure are others' if d.digits else 'labels are no digits: not compared')
-    lines += [f'  {a.part} row {d.row(a.part, a.row)}: label {a.label}, read as {a.read} ({a.sure:.1%})' for a in doubts[:20]]
+    lines.append(f'{len(doubts)} labels that a shipped network is sure are others' if d.digits
+        else 'labels are no digits: not compared')
+    for a in doubts[:20]: lines.append(f'  {a.part} row {d.row(a.part, a.row)}: label {a.label}, '
+        f'read as {a.read} ({a.sure:.1%})')
     if out and doubts: lines.append(draw(draw_doubts(d, doubts), 'suspicious'))
     return lines

@@ -19,7 +19,7 @@ from .data import MissingValues, most_bytes, PixelRange, Truncated, Unreadable, 
 from .image import ImageError, read_image
 from .networks import Network
 
-# %% ../nbs/17_columns.ipynb #c33ad8d7
+# %% ../nbs/17_columns.ipynb #3a1d9dc3
 label_names = {*'label labels class classes target targets y digit number category letter character'.split()}
 
 index_names = {*'index id imageid image_id idx row filename file file_name path name split usage'.split()}
@@ -32,22 +32,26 @@ class Layout:
     open:bool=False  # without names: the label is the first or the last of `pixels`
 
     @property
-    def used(self) -> list[int]: return self.pixels if self.label is None else [*self.pixels, self.label]
+    def used(self) -> list[int]:
+        return self.pixels if self.label is None else [*self.pixels, self.label]
 
 def is_square(k:int) -> bool:
     "Can so many pixels be a picture? The smallest in use has 8x8"
     return k >= 64 and math.isqrt(k)**2 == k
 
-# %% ../nbs/17_columns.ipynb #a1e2c8ba
+# %% ../nbs/17_columns.ipynb #b8f0d2e3
 def numbered(
     names:list[str],  # of columns, in small letters
 ) -> list[tuple[tuple, int]]:  # (number or row and column, column), of the names that differ by number alone
     "The largest family among names such as pixel0, pixel1 or 1x1, 1x2"
     families:dict[str, list] = {}
     for i,name in enumerate(names):
-        if m := re.fullmatch(r'(\D*)(\d+)[x_](\d+)', name): families.setdefault(m[1] + 'x', []).append(((int(m[2]), int(m[3])), i))
-        elif m := re.fullmatch(r'(\D*)(\d+)', name): families.setdefault(m[1], []).append(((int(m[2]),), i))
-    return sorted(max(families.values(), key=len, default=[]))
+        if m := re.fullmatch(r'(\D*)(\d+)[x_](\d+)', name):
+            families.setdefault(m[1] + 'x', []).append(((int(m[2]), int(m[3])), i))
+        elif m := re.fullmatch(r'(\D*)(\d+)', name):
+            families.setdefault(m[1], []).append(((int(m[2]),), i))
+    largest = max((len(f) for f in families.values()), default=0)
+    return sorted(next((f for f in families.values() if len(f) == largest), []))
 
 def lay_out(
     names:list[str],  # of all columns
@@ -56,29 +60,34 @@ def lay_out(
 ) -> Layout:
     "Pixels by their numbers, the label by its name or because it is the only other column"
     low = [n.strip().lower() for n in names]
-    if len({n for n in low if n}) < len([n for n in low if n]): raise WrongShape(f'{path}: two columns have the same name')
+    if len({n for n in low if n}) < len([n for n in low if n]):
+        raise WrongShape(f'{path}: two columns have the same name')
     family = numbered(low)
     pixels = [i for _,i in family]
     first, last = (family[0][0], family[-1][0]) if family else ((0,), (0,))
     gaps = len(first) == 1 and last[0] - first[0] + 1 != len(family)
     if not is_square(len(pixels)) or gaps:
         of = max(784, last[0] + (first == (0,)))
-        if len(pixels) < 60: raise WrongShape(f'{path}: 784 of the columns pixel0..pixel783 are missing; '
+        if len(pixels) < 60:
+            raise WrongShape(f'{path}: 784 of the columns pixel0..pixel783 are missing; '
             f'there are {", ".join(names)[:80]}')
         raise WrongShape(f'{path}: {of - len(pixels)} of the columns pixel0..pixel{of-1} are missing')
-    others = [i for i in range(len(names)) if i not in {*pixels} and low[i] and low[i] not in index_names
+    others = [i for i in range(len(names)) if i not in {*pixels} and low[i]
+        and low[i] not in index_names
         and not low[i].startswith('unnamed:')]
     known = [i for i in others if low[i] in label_names]
     label = known[0] if known else others[0] if len(others) == 1 else None
     left = [n for i,n in enumerate(names) if i != label and i not in {*pixels}]
-    if len(known) > 1 or label is None and others: raise WrongShape(f'{path}: which column is the label? '
+    if len(known) > 1 or label is None and others:
+        raise WrongShape(f'{path}: which column is the label? '
         f'There are {", ".join(names[i] for i in others)[:80]}; name it label')
     if label is not None and not known: add_once(said, f'column {names[label]!r} as labels')
-    if label is not None and label == len(names) - 1 and known: add_once(said, 'labels in the last column')
+    if label is not None and label == len(names) - 1 and known:
+        add_once(said, 'labels in the last column')
     if left: add_once(said, f'columns left out: {", ".join(n or "without a name" for n in left)[:60]}')
     return Layout(pixels, label)
 
-# %% ../nbs/17_columns.ipynb #0566cc6d
+# %% ../nbs/17_columns.ipynb #76742b56
 def agreement(
     x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     y:np.ndarray,  # (n,) digits
@@ -106,12 +115,13 @@ def first_or_last(
         pictures = {0: table[:,1:], -1: table[:,:-1]}
         can = [at for at in can if agreement(pictures[at].reshape(-1,28,28), table[:,at]) > .5]
     if not can: can = [at for at in (0, -1) if table[:,at].any()]  # all of one digit
-    if len(can) != 1: raise WrongShape(f'{path}: without a header, {table.shape[1]} columns: is the label '
+    if len(can) != 1:
+        raise WrongShape(f'{path}: without a header, {table.shape[1]} columns: is the label '
         'the first or the last? Put a header before it: label,pixel0,pixel1,...')
     add_once(said, f'no header: labels in the {"first" if can[0] == 0 else "last"} column')
     return can[0]
 
-# %% ../nbs/17_columns.ipynb #6c8f20f0
+# %% ../nbs/17_columns.ipynb #4193327b
 longest_line = 2**16  # bytes: 785 numbers take a twentieth of it
 
 @dataclass
@@ -143,12 +153,14 @@ def dialect_of(
     if len(fields) < 3: raise Unreadable(f'{path}: not a table of numbers: {text[:60]!r}')
     numbers = [f for f in fields if is_number(f)]
     counted = fields == [str(i) for i in range(len(fields))]
-    plain = len(numbers) >= len(fields) - 2 and not counted and not ({f.lower() for f in fields} & label_names)
-    if len(fields) > 3 and not fields[-1] and (plain or fields[0]): fields = fields[:-1]  # a trailing separator
+    plain = len(numbers) >= len(fields) - 2 and not counted and not ({f.lower()
+        for f in fields} & label_names)
+    if len(fields) > 3 and not fields[-1] and (plain or fields[0]):
+        fields = fields[:-1]  # a trailing separator
     names = [] if plain or counted else fields
     return Dialect(best.encode(), names, len(fields), b'' if plain else line.strip())
 
-# %% ../nbs/17_columns.ipynb #fc5490db
+# %% ../nbs/17_columns.ipynb #b92895db
 def clean_lines(
     lines:list[bytes],  # of a text
     start:int,  # number of the first
@@ -159,19 +171,22 @@ def clean_lines(
     out, rows = [], []
     want, header, simple = d.width - 1, d.header[:9], d.separator != b' ' and d.width > 1
     for i,line in enumerate(lines, start):
-        if simple and line.count(d.separator) == want and not (header and line.startswith(header)) and len(line) < longest_line:
+        if simple and line.count(d.separator) == want and not (header
+            and line.startswith(header)) and len(line) < longest_line:
             out.append(line)
             rows.append(i)
             continue
         if not line.strip(): continue
-        if len(line) == longest_line: raise WrongShape(f'{path}: row {i} is longer than {longest_line} bytes')
+        if len(line) == longest_line:
+            raise WrongShape(f'{path}: row {i} is longer than {longest_line} bytes')
         fields = d.fields(line)
         if fields == d.width + 1 and line.rstrip(b'\r\n ').endswith(d.separator):
             line, fields = line.rstrip(b'\r\n ')[:-1] + b'\n', d.width
         if fields > d.width and b'"' not in line:
             raise WrongShape(f'{path}: row {i} has {fields} fields, the header has {d.width}')
         if d.header and line[:9] == d.header[:9] and line.strip() == d.header:
-            raise WrongShape(f'{path}: row {i} is the header again: two files joined? Check that no row is in '
+            raise WrongShape(f'{path}: row {i} is the header again: two files joined? Check that no '
+                f'row is in '
                 'both, and take that line out')
         out.append(line)
         rows.append(i)
@@ -267,7 +282,7 @@ def join_blocks(
     shape = (sum(map(len, blocks)), blocks[0].shape[1])
     return read_levels(Stored(str(path), shape, kind, lambda: iter(blocks), rows), said, whole=True)
 
-# %% ../nbs/17_columns.ipynb #f9e4dba0
+# %% ../nbs/17_columns.ipynb #205299fe
 def read_rows(
     blocks:Iterator,  # (rows, DataFrame whose columns are numbers, or numbers) of some thousand rows
     layout:Layout,
@@ -288,7 +303,8 @@ def read_rows(
             rows += names_
             at = layout.pixels[0]
             straight = layout.pixels == [*range(at, at+len(layout.pixels))]
-            pixels.append(as_bytes(table[:,at:at+len(layout.pixels)] if straight else table[:,layout.pixels]))
+            pixels.append(as_bytes(table[:,at:at+len(layout.pixels)] if straight
+                else table[:,layout.pixels]))
             if layout.label is not None: labels.append(table[:,layout.label].copy())
             continue
         empty = table.isna().any(axis=1)
@@ -350,7 +366,7 @@ def read_csv(
 
 separators = {b';': 'semicolons', b'\t': 'tabs', b'|': 'bars', b' ': 'spaces'}
 
-# %% ../nbs/17_columns.ipynb #c5a71dc1
+# %% ../nbs/17_columns.ipynb #2eab4261
 class Joined:
     "Lines that were read already, and those behind them"
     def __init__(self, ahead:bytes, f:BinaryIO): self.ahead, self.f = io.BytesIO(ahead), f
@@ -361,8 +377,10 @@ class Joined:
 
 def first_numbers(lines:list[bytes], d:Dialect) -> np.ndarray:
     "The first field of some lines; [] where one is no number"
-    fields = [line.decode('utf-8', 'replace').split(d.separator.decode() if d.separator != b' ' else None)[0] for line in lines]
-    return np.array([float(v.strip('" ').replace(',', '.')) for v in fields] if all(is_number(v.strip('" ')) for v in fields) else [])
+    fields = [line.decode('utf-8', 'replace').split(d.separator.decode() if d.separator != b' '
+        else None)[0] for line in lines]
+    return np.array([float(v.strip('" ').replace(',', '.')) for v in fields]
+        if all(is_number(v.strip('" ')) for v in fields) else [])
 
 def arff_names(
     f:BinaryIO,  # a text at its beginning
@@ -410,7 +428,7 @@ def decode_picture(
     try: return read_image(data, str(name))
     except ImageError as e: raise Unreadable(str(e)) from None
 
-# %% ../nbs/17_columns.ipynb #3839813a
+# %% ../nbs/17_columns.ipynb #18d08d11
 def arrow_batches(
     path:Path,  # Parquet, Arrow file or Arrow stream
     head:bytes,  # its first bytes
@@ -420,7 +438,8 @@ def arrow_batches(
     if head[:4] == b'PAR1':
         import pyarrow.parquet as pq
         file = pq.ParquetFile(path)
-        size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        size = sum(file.metadata.row_group(i).total_byte_size
+            for i in range(file.metadata.num_row_groups))
         if size > 2**31: raise Unreadable(f'{path}: {size//2**20} MB are more than are read at once')
         return file.schema_arrow, file.iter_batches(1000)
     import pyarrow.ipc
@@ -436,7 +455,7 @@ def class_names(schema) -> list[str]|None:
     except (ValueError, KeyError, TypeError): return None
     return next((f['names'] for f in about.values() if isinstance(f, dict) and f.get('names')), None)
 
-# %% ../nbs/17_columns.ipynb #152c38b3
+# %% ../nbs/17_columns.ipynb #c628701d
 def picture_column(
     schema,  # of Arrow
     path:Path|str,  # for messages
@@ -444,9 +463,11 @@ def picture_column(
     "The column that holds pictures"
     import pyarrow.types as t
     lists = lambda k: t.is_list(k) or t.is_large_list(k) or t.is_fixed_size_list(k)
-    holds = lambda k: t.is_struct(k) and k.get_field_index('bytes') >= 0 or t.is_binary(k) or t.is_large_binary(k) or lists(k)
+    file = lambda k: t.is_struct(k) and k.get_field_index('bytes') >= 0
+    holds = lambda k: file(k) or t.is_binary(k) or t.is_large_binary(k) or lists(k)
     found = [f.name for f in schema if holds(f.type) and f.name.lower() not in label_names]
-    if len(found) > 1: raise Unreadable(f'{path}: which column holds the pictures? {", ".join(found)[:80]}')
+    if len(found) > 1:
+        raise Unreadable(f'{path}: which column holds the pictures? {", ".join(found)[:80]}')
     return found[0] if found else None
 
 def cell_picture(
@@ -479,19 +500,21 @@ def read_arrow(
         if label: labels += batch.column(schema.get_field_index(label)).to_pylist()
     return Part(pile(pictures, path, said), named_labels(labels, schema) if label else None)
 
-# %% ../nbs/17_columns.ipynb #6557d417
+# %% ../nbs/17_columns.ipynb #70e6facd
 def label_column(schema, pictures:str, path, said) -> str|None:
     "Which column holds the labels"
     others = [f.name for f in schema if f.name != pictures and f.name.lower() not in index_names]
     known = [n for n in others if n.lower() in label_names]
-    if len(known or others) > 1: raise WrongShape(f'{path}: which column is the label? {", ".join(others)[:80]}')
+    if len(known or others) > 1:
+        raise WrongShape(f'{path}: which column is the label? {", ".join(others)[:80]}')
     if others and not known: add_once(said, f'column {others[0]!r} as labels')
     return next(iter(known or others), None)
 
 def named_labels(labels:list, schema) -> np.ndarray:
     "Labels by name, where the file has names for its numbers"
     names, y = class_names(schema), np.array(labels)
-    if y.dtype.kind not in 'ui' or not names or y.min(initial=0) < 0 or y.max(initial=0) >= len(names): return y
+    if y.dtype.kind not in 'ui' or not names or y.min(initial=0) < 0 or y.max(initial=0) >= len(names):
+        return y
     return np.array(names)[y] if names != [str(i) for i in range(len(names))] else y
 
 def pile(
@@ -510,7 +533,8 @@ def pile(
 def read_wide(schema, batches, path, said, missing) -> Part:
     "A table of Arrow with a column a pixel"
     names = schema.names
-    if names == [str(i) for i in range(len(names))] and not is_square(len(names)): layout = Layout([*range(len(names))], None, True)
+    if names == [str(i) for i in range(len(names))] and not is_square(len(names)):
+        layout = Layout([*range(len(names))], None, True)
     else: layout = lay_out(names, path, said)
     def tables():
         start = 0

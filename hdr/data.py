@@ -398,23 +398,17 @@ def load_mnist(
 def read_dataset(
     path:Path|str,  # a file, an archive or a folder
     missing:str='refuse',  # or 'drop': what to do with rows of a table that have empty cells
-    part:str='',  # 'train', 'validation' or 'test'; '': the training images, or all
-    normalise:bool=False,  # bring pictures of any size to MNIST's form
-    assumed:list|None=None,  # collects what was assumed, in plain words; None: a line on stderr
+    **how,  # part, normalise, assumed: as there
 ) -> tuple[np.ndarray, np.ndarray|None]:  # (n,28,28) uint8; (n,) uint8, None without labels
     "Images and digits in any of the forms that people have them in, see `hdr.datasets`"
     from hdr.datasets import read_dataset
-    return read_dataset(path, missing, part, normalise, assumed)
+    return read_dataset(path, missing, **how)
 
 # %% ../nbs/00_data.ipynb #2c66cfa3
-def load_dataset(
-    path:Path|str,  # a file, an archive or a folder
-    missing:str='refuse',  # as for `read_dataset`
-    normalise:bool=False,  # bring pictures of any size to MNIST's form
-):  # `hdr.datasets.Dataset`
+def load_dataset(path:Path|str, **how):  # missing, normalise -> `hdr.datasets.Dataset`
     "All parts of a data set with the names of its labels, see `hdr.datasets`"
     from hdr.datasets import load_dataset
-    return load_dataset(path, missing, normalise)
+    return load_dataset(path, **how)
 
 # %% ../nbs/00_data.ipynb #70e0c5a4
 def extra(

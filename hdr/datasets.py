@@ -22,7 +22,7 @@ from hdr.folders import (aside, digit_of, list_files, read_pictures_below, remed
 from .networks import Network
 from .recognize import look
 
-# %% ../nbs/17_datasets.ipynb #a31afd75
+# %% ../nbs/17_datasets.ipynb #4086dcd4
 def on_light_paper(
     x:np.ndarray,  # (n,h,w) uint8
 ) -> np.ndarray:  # (n,) bool
@@ -36,14 +36,15 @@ def light_on_dark(
     said:list,  # collects what is assumed
 ) -> np.ndarray:  # (n,h,w) uint8, ink light
     "Pictures with dark ink inverted"
-    paper = np.concatenate([on_light_paper(x[i:i+5000]) for i in range(0, len(x), 5000)]) if len(x) else np.zeros(0, bool)
+    paper = np.concatenate([on_light_paper(x[i:i+5000])
+        for i in range(0, len(x), 5000)]) if len(x) else np.zeros(0, bool)
     if not paper.any(): return x
     if paper.mean() > .95: add_once(said, 'dark on light: inverted'); return 255 - x
     if paper.mean() < .002: return x  # a blot fills the frame
     add_once(said, f'{paper.sum()} of {len(x)} dark on light: inverted')
     return np.where(paper[:,None,None], 255 - x, x)
 
-# %% ../nbs/17_datasets.ipynb #768e9892
+# %% ../nbs/17_datasets.ipynb #09cb0c22
 def in_form(
     part:Part,
     path:Path,  # for messages
@@ -57,14 +58,16 @@ def in_form(
         add_once(said, "brought to MNIST's form")
         x = np.stack([look(picture).x for picture in x])
     sizes = sorted({p.shape for p in x}) if isinstance(x, list) else [x.shape[1:]]
-    if sizes != [(28,28)]: raise WrongShape(f'{path}: {len(x)} pictures of '
-        f'{" and ".join(f"{w}x{h}" for h,w in sizes[:2])} pixels, shape {np.shape(x) if len(sizes) == 1 else "differs"}, '
-        f'instead of (n,28,28); {remedy}')
-    if len(x) > 1 and x[::len(x)//1000 + 1].std() < 5 and x.std() < 5: raise PixelRange(f'{path}: all pictures are empty, or nearly of one grey '
+    if sizes != [(28,28)]:
+        of = ' and '.join(f'{w}x{h}' for h,w in sizes[:2])
+        raise WrongShape(f'{path}: {len(x)} pictures of {of} pixels instead of 28x28'
+            + f', shape {np.shape(x)}'*(len(sizes) == 1) + f'; {remedy}')
+    if len(x) > 1 and x[::len(x)//1000 + 1].std() < 5 and x.std() < 5:
+        raise PixelRange(f'{path}: all pictures are empty, or nearly of one grey '
         f'(levels {x.min()} to {x.max()})')
     return light_on_dark(x, said)
 
-# %% ../nbs/17_datasets.ipynb #34470d34
+# %% ../nbs/17_datasets.ipynb #4d09225d
 ways:dict[str, Callable] = {  # words -> function of (n,28,28)
     '': lambda x: x,
     'lying on their side, mirrored: transposed': lambda x: x.transpose(0,2,1),
@@ -97,10 +100,11 @@ def best_way(
     best = max(fit, key=lambda w: fit[w])
     others = max(v for w,v in fit.items() if w != best)
     if best and fit[best] >= .75 and fit[best] - others >= .25: add_once(said, best); return best
-    if len(x) >= 30 and fit[''] < .5: add_once(said, f'labels fit only {fit[""]:.0%} of the pictures: look at them')
+    if len(x) >= 30 and fit[''] < .5:
+        add_once(said, f'labels fit only {fit[""]:.0%} of the pictures: look at them')
     return ''
 
-# %% ../nbs/17_datasets.ipynb #183529d2
+# %% ../nbs/17_datasets.ipynb #e525ed74
 most_names, digit_names = 100, [*'0123456789']
 
 def whole_labels(
@@ -109,8 +113,11 @@ def whole_labels(
     path:Path,  # for messages
 ) -> np.ndarray:  # (n,) int
     "Numbers as whole numbers; what is none is a `LabelRange` that names the row"
-    bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)) | (abs(y) > 2**31)) if y.dtype.kind == 'f' else []
-    if len(bad): raise LabelRange(f'{path}: row {part.row(bad[0])}: label {y[bad[0]]:g} is not whole ({len(bad)} such)')
+    if y.dtype.kind != 'f': return y.astype(np.int64)
+    bad = np.flatnonzero(~np.isfinite(y) | (y != np.floor(y)) | (abs(y) > 2**31))
+    if len(bad):
+        raise LabelRange(f'{path}: row {part.row(bad[0])}: label {y[bad[0]]:g} is not whole '
+            f'({len(bad)} such)')
     return y.astype(np.int64)
 
 def plain_labels(
@@ -120,15 +127,17 @@ def plain_labels(
     "Numbers where all labels are numbers, else words"
     y = np.asarray(part.y)
     if y.dtype.kind in 'buif': return whole_labels(y, part, path)
-    words = np.array([v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v).strip() for v in y.tolist()])
+    words = np.array([v.decode('utf-8', 'replace') if isinstance(v, bytes) else str(v).strip()
+        for v in y.tolist()])
     empty = [i for i,w in enumerate(words) if w in ('', 'None', 'nan')]
     if empty: raise MissingValues(f'{path}: row {part.row(empty[0])}: no label ({len(empty)} such)')
     known = {w: digit_of(w) for w in set(words)}
     if None not in known.values(): return np.array([known[w] for w in words], np.int64)
-    if all(re.fullmatch(r'\d{1,9}(\.0*)?', w) for w in known): return np.array([int(float(w)) for w in words])
+    if all(re.fullmatch(r'\d{1,9}(\.0*)?', w) for w in known):
+        return np.array([int(float(w)) for w in words])
     return words
 
-# %% ../nbs/17_datasets.ipynb #54d50d95
+# %% ../nbs/17_datasets.ipynb #e57db1a4
 def from_one(
     x:np.ndarray,  # (n,28,28) uint8
     y:np.ndarray,  # (n,) int, 1..10
@@ -158,11 +167,13 @@ def name_labels(
             return dict(zip(found, np.split(told.astype(np.uint8), ends))), digit_names
     if known.dtype.kind == 'i' and known.min() >= 0 and known.max() <= 9:
         return {p: y.astype(np.uint8) for p,(_,y) in found.items()}, digit_names
-    if len(known) > most_names: raise LabelRange(f'{path}: {len(known)} different labels; at most {most_names} '
+    if len(known) > most_names:
+        raise LabelRange(f'{path}: {len(known)} different labels; at most {most_names} '
         f'are kept as names, such as {", ".join(map(str, known[:5]))}')
-    return {p: np.searchsorted(known, y.astype(known.dtype)).astype(np.uint8) for p,(_,y) in found.items()}, [*map(str, known)]
+    return {p: np.searchsorted(known, y.astype(known.dtype)).astype(np.uint8) for p,
+        (_,y) in found.items()}, [*map(str, known)]
 
-# %% ../nbs/17_datasets.ipynb #1d9f1cb8
+# %% ../nbs/17_datasets.ipynb #5a79cd3d
 @dataclass
 class Dataset:
     "Images and labels of one's own, in the parts that they came in"
@@ -171,15 +182,17 @@ class Dataset:
         # images (n,28,28) uint8, labels (n,) uint8, or None where it has none
     names:list[str]  # of the labels, by number
     assumed:list[str]=field(default_factory=list)  # in plain words
-    rows:dict[str, Sequence]=field(default_factory=dict)  # part -> what each image is called, where not by number
+    rows:dict[str, Sequence]=field(default_factory=dict)  # part -> names of images, where there are
 
     @property
-    def digits(self) -> bool: return self.names == digit_names  # else labels are names of something else
+    def digits(self) -> bool:
+        return self.names == digit_names  # else labels are names of something else
 
     def row(self, part:str, i:int) -> str: return str(self.rows[part][i] if part in self.rows else i)
 
     @property
-    def first(self) -> str: return 'train' if 'train' in self.parts else next(iter(self.parts))  # part that is meant
+    def first(self) -> str:
+        return 'train' if 'train' in self.parts else next(iter(self.parts))  # part that is meant
 
     def said(self) -> str:  # '' where nothing was assumed
         "One line: what was assumed"
@@ -192,7 +205,7 @@ class Dataset:
         "Three parts; those that it came with stay as they are"
         return split_parts(self, seed, validation)
 
-# %% ../nbs/17_datasets.ipynb #842a657a
+# %% ../nbs/17_datasets.ipynb #9331add5
 def cut(
     part:tuple,  # (x, y)
     n:int,  # how many to take out
@@ -211,7 +224,8 @@ def split_parts(
 ) -> dict:  # 'train', 'validation', 'test' -> (x, y)
     "What a data set lacks is taken from its training images"
     found:dict[str, Any] = dict(d.parts)
-    if any(y is None for _,y in found.values()): raise MissingValues(f'{d.path}: no labels; they are needed here')
+    if any(y is None for _,y in found.values()):
+        raise MissingValues(f'{d.path}: no labels; they are needed here')
     train = found.get('train', found.get('all'))
     if train is None: raise Unreadable(f'{d.path}: no images to train on, only {", ".join(found)}')
     if len(train[1]) < 12: raise Unreadable(f'{d.path}: {len(train[1])} images are too few to be split')
@@ -220,7 +234,7 @@ def split_parts(
         train, found['validation'] = cut(train, validation or max(1, round(len(train[1])/12)), seed)
     return dict(train=train, validation=found['validation'], test=found['test'])
 
-# %% ../nbs/17_datasets.ipynb #f76f1e44
+# %% ../nbs/17_datasets.ipynb #24d93281
 def settle(
     found:dict[str, Part],  # as read
     path:Path,  # for messages
@@ -233,33 +247,45 @@ def settle(
         if bare: add_once(said, f'without labels, left out: {", ".join(bare)}')
         found = {k: p for k,p in found.items() if p.y is not None}
     x = {k: in_form(p, path, normalise, said) for k,p in found.items()}
-    if any(p.y is None for p in found.values()): return Dataset(path, {k: (a, None) for k,a in x.items()}, digit_names, said, named_rows(found))
+    if any(p.y is None for p in found.values()):
+        return Dataset(path, {k: (a, None) for k,a in x.items()}, digit_names, said, named_rows(found))
     for k,p in found.items():
-        if len(p.y) != len(x[k]): raise WrongShape(f'{path}: {len(x[k])} images but labels of shape {np.shape(p.y)}')
+        if len(p.y) != len(x[k]):
+            raise WrongShape(f'{path}: {len(x[k])} images but labels of shape {np.shape(p.y)}')
     plain = {k: plain_labels(p, path) for k,p in found.items()}
-    if len({a.dtype.kind for a in plain.values()}) > 1: plain = {k: a.astype(str) for k,a in plain.items()}
+    if len({a.dtype.kind for a in plain.values()}) > 1:
+        plain = {k: a.astype(str) for k,a in plain.items()}
     y, names = name_labels({k: (x[k], a) for k,a in plain.items()}, path, said)
     pictures, labels = np.concatenate([*x.values()]), np.concatenate([*y.values()])
-    known = slice(None) if names == digit_names else np.isin(labels, [i for i,n in enumerate(names) if n in digit_names])
+    known = slice(None) if names == digit_names else np.isin(labels,
+        [i for i,n in enumerate(names) if n in digit_names])
     numbers = np.array([int(n) if n in digit_names else 0 for n in names])[labels[known]]
     turn = ways[best_way(pictures[known], numbers, said)]
-    return Dataset(path, {k: (np.ascontiguousarray(turn(a)), y[k]) for k,a in x.items()}, names, said, named_rows(found))
+    return Dataset(path, {k: (np.ascontiguousarray(turn(a)), y[k]) for k,a in x.items()}, names, said,
+        named_rows(found))
 
-def named_rows(found:dict[str, Part]) -> dict[str, Sequence]: return {k: p.rows for k,p in found.items() if p.rows is not None}
+def named_rows(found:dict[str, Part]) -> dict[str, Sequence]:
+    return {k: p.rows for k,p in found.items() if p.rows is not None}
 
-# %% ../nbs/17_datasets.ipynb #c5f924cf
+# %% ../nbs/17_datasets.ipynb #e294314e
 known_strangers = (  # a pattern of the first bytes, what it is, what to do
-    (rb'\s*<', 'a web page, saved under the name of a data file', 'fetch the file again, from the link that '
+    (rb'\s*<', 'a web page, saved under the name of a data file',
+        'fetch the file again, from the link that '
         'downloads it'),
-    (rb'version https://git-lfs', 'a pointer of Git LFS, not the file itself', '`git lfs pull` fetches it'),
-    (rb'\s*[{\[]', 'JSON, such as the message of a server', 'look into it; wanted is CSV, npz, Parquet, IDX or a folder'),
-    (rb'\x80[\x02-\x05]|\(dp|\(lp|\(?c[\w.]+\n\w+\n', 'a pickle, which could run any program: never opened here',
+    (rb'version https://git-lfs', 'a pointer of Git LFS, not the file itself',
+        '`git lfs pull` fetches it'),
+    (rb'\s*[{\[]', 'JSON, such as the message of a server',
+        'look into it; wanted is CSV, npz, Parquet, IDX or a folder'),
+    (rb'\x80[\x02-\x05]|\(dp|\(lp|\(?c[\w.]+\n\w+\n',
+        'a pickle, which could run any program: never opened here',
         "open it where you trust it, and save arrays by numpy.savez('digits.npz', x=x, y=y)"),
     (rb'\xff\xfe|\xfe\xff', 'a text in UTF-16', 'save it as UTF-8'),
     (rb'\xd0\xcf\x11\xe0', 'an old Excel file', 'save the table as CSV'),
-    (rb"Rar!|7z\xbc\xaf'\x1c", 'an archive that is not read here', 'unpack it first, or make a zip of it'),
+    (rb"Rar!|7z\xbc\xaf'\x1c", 'an archive that is not read here',
+        'unpack it first, or make a zip of it'),
     (rb'%PDF-', 'a PDF', '`hdr read` reads pages'),
-    (rb'\x89PNG|\xff\xd8\xff|GIF8|BM..\0\0\0\0|II\*\0|MM\0\*', 'a single picture', '`hdr classify` reads it; '
+    (rb'\x89PNG|\xff\xd8\xff|GIF8|BM..\0\0\0\0|II\*\0|MM\0\*', 'a single picture',
+        '`hdr classify` reads it; '
         'for a data set give the folder'),
     (rb'\0\0[\x09\x0b-\x0e]', 'IDX of other numbers than bytes', 'save bytes'))
 
@@ -273,7 +299,7 @@ def name_stranger(
     for pattern,what,to_do in known_strangers:
         if re.match(pattern, head, re.S): raise Unreadable(f'{path}: {what}; {to_do}')
 
-# %% ../nbs/17_datasets.ipynb #5e5bf3cb
+# %% ../nbs/17_datasets.ipynb #b0d66423
 @contextmanager
 def as_file(
     path:Path,  # perhaps packed
@@ -303,12 +329,15 @@ def read_file(
     if head[:3] == b'\0\0\x08': return read_pair(path, said)
     if head[257:262] == b'ustar': return read_archive(path, unpack_tar, said, missing, normalise)
     name_stranger(head, path)
-    if b'\0' in head: raise Unreadable(f'{path}: neither IDX, npz, CSV, Parquet, HDF5, MATLAB, zip nor a folder of images')
+    if b'\0' in head:
+        raise Unreadable(f'{path}: neither IDX, npz, CSV, Parquet, HDF5, MATLAB, zip nor a folder of '
+            f'images')
     with peeled(path) as f: return dict(all=read_csv(f, path, said, missing))
 
 def read_zip(path, said, missing, normalise) -> dict[str, Part]:
     "Arrays of NumPy, or an archive of anything"
-    with open_npz(path, path) as (_,members): arrays = any(m.filename.endswith('.npy') for m in members.values())
+    with open_npz(path, path) as (_,members):
+        arrays = any(m.filename.endswith('.npy') for m in members.values())
     return read_npz(path, said) if arrays else read_archive(path, unpack_zip, said, missing, normalise)
 
 def read_archive(path, unpack, said, missing, normalise) -> dict[str, Part]:
@@ -317,10 +346,13 @@ def read_archive(path, unpack, said, missing, normalise) -> dict[str, Part]:
         unpack(path, folder)
         found = read_folder(folder, said, missing, normalise)
         for part in found.values():
-            if part.rows is not None: part.rows = [str(r).replace(f'{folder}/', f'{path}: ') for r in part.rows]
+            if part.rows is not None:
+                part.rows = [str(r).replace(f'{folder}/', f'{path}: ') for r in part.rows]
         return found
 
-# %% ../nbs/17_datasets.ipynb #d1bda7f5
+# %% ../nbs/17_datasets.ipynb #3581c003
+no_data = r'\.(md|txt|json|py|ipynb|log|html?|pdf|yml|yaml|toml|lock|gitattributes)$'
+
 def data_files(
     tree:Tree,
 ) -> list[Path]:  # in order
@@ -328,8 +360,10 @@ def data_files(
     out:dict[tuple, Path] = {}
     for name in tree.others:
         path, low = tree.root/name, name.lower()
-        if re.search(r'\.(md|txt|json|py|ipynb|log|html?|pdf|yml|yaml|toml|lock|gitattributes)$|license|readme|submission', low): continue
-        if part_and_role(path.name.split('.')[0])[1] == 'y' and re.search(r'ubyte|idx1|\.npy', low): continue
+        if re.search(f'{no_data}|license|readme|submission', low):
+            continue
+        if part_and_role(path.name.split('.')[0])[1] == 'y' and re.search(r'ubyte|idx1|\.npy', low):
+            continue
         out.setdefault((plain_name(path.name), path.stat().st_size), path)
     return [*out.values()]
 
@@ -341,8 +375,10 @@ def read_folder(
 ) -> dict[str, Part]:
     "Pictures or data files below a folder"
     tree = list_files(folder)
-    files = [p for p in data_files(tree) if not (tree.pictures and p.suffix.lower() in ('.csv', '.tsv', ''))]
-    if tree.pictures and files: raise Unreadable(f'{folder}: which is meant? It holds {len(tree.pictures)} '
+    files = [p for p in data_files(tree) if not (tree.pictures
+        and p.suffix.lower() in ('.csv', '.tsv', ''))]
+    if tree.pictures and files:
+        raise Unreadable(f'{folder}: which is meant? It holds {len(tree.pictures)} '
         f'pictures, and {files[0].relative_to(folder)}; give one of them')
     if tree.pictures: return read_pictures_below(tree, said, normalise)
     if not files: raise Unreadable(f'{folder}: neither data files nor folders with images; '
@@ -361,7 +397,8 @@ def join_files(files, tree, said, missing, normalise) -> dict[str, Part]:
             origin.setdefault(part, []).append(path)
     for part,paths in origin.items():
         if len(paths) > 1 and not all(re.search(r'\d+-of-\d+|[-_.]\d+\.\w+$', p.name) for p in paths):
-            raise Unreadable(f'{tree.root}: which is meant? {", ".join(p.name for p in paths)[:200]}; give one of them')
+            raise Unreadable(f'{tree.root}: which is meant? {", ".join(p.name for p in paths)[:200]}; '
+                f'give one of them')
     return {k: many[0] if len(many) == 1 else join_parts(many) for k,many in found.items()}
 
 def read_one(path, labels, said, missing, normalise) -> dict[str, Part]:
@@ -377,7 +414,7 @@ def join_parts(many:list[Part]) -> Part:
     if any(isinstance(p.x, list) for p in many): return Part([a for p in many for a in p.x], y)
     return Part(np.concatenate([p.x for p in many]), y)
 
-# %% ../nbs/17_datasets.ipynb #01d9d3c4
+# %% ../nbs/17_datasets.ipynb #edae521a
 def load_dataset(
     path:Path|str,  # a file, an archive or a folder
     missing:str='refuse',  # or 'drop': what to do with rows of a table that have empty cells
@@ -388,11 +425,12 @@ def load_dataset(
     path, said = as_path(path), list[str]()
     with naming(path):
         if not path.exists(): raise Unreadable(f'{path}: there is no such file or folder')
-        if not path.is_file() and not path.is_dir(): raise Unreadable(f'{path}: neither a file nor a folder')
+        if not path.is_file() and not path.is_dir():
+            raise Unreadable(f'{path}: neither a file nor a folder')
         read = read_folder if path.is_dir() else read_file
         return settle(read(path, said, missing, normalise), path, normalise, said)
 
-# %% ../nbs/17_datasets.ipynb #a7e3b95e
+# %% ../nbs/17_datasets.ipynb #4991a3e5
 def read_dataset(
     path:Path|str,  # a file, an archive or a folder
     missing:str='refuse',  # or 'drop': what to do with rows of a table that have empty cells
@@ -402,12 +440,16 @@ def read_dataset(
 ) -> tuple[np.ndarray, np.ndarray|None]:  # (n,28,28) uint8; (n,) uint8, None without labels
     "Images and digits in any of the forms that people have them in; every fault is a `DataError`"
     found = load_dataset(path, missing, normalise)
-    if part and part not in found.parts: raise Unreadable(f'{path}: no part {part!r}; there are: {", ".join(found.parts)}')
+    if part and part not in found.parts:
+        raise Unreadable(f'{path}: no part {part!r}; there are: {", ".join(found.parts)}')
     x, y = found.parts[part or found.first]
-    if y is not None and not found.digits: raise LabelRange(f'{path}: {strange_label(found, y)} is not a label 0..9; '
+    if y is not None and not found.digits:
+        raise LabelRange(f'{path}: {strange_label(found, y)} is not a label 0..9; '
         'hdr.datasets.load_dataset keeps it as a name')
     others = [f'{k} ({len(v[0])})' for k,v in found.parts.items() if k != (part or found.first)]
-    if others and not part: add_once(found.assumed, f'the part {found.first} of {len(x)} images; also there: {", ".join(others)}')
+    if others and not part:
+        add_once(found.assumed, f'the part {found.first} of {len(x)} images; also there: '
+            f'{", ".join(others)}')
     if assumed is not None: assumed += found.assumed
     elif found.assumed: print(found.said(), file=sys.stderr)
     return x, y

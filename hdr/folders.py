@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/17_folders.ipynb #01e2381c
+# %% ../nbs/17_folders.ipynb #1e8c02bc
 import os, re, shutil, tarfile, tempfile
 import numpy as np
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 from .arrays import add_once, Part, peeled, splits
 from .columns import agreement, decode_picture, label_names, pile
 from .data import DataError, MissingValues, most_bytes, open_npz, read_table, Unreadable, WrongShape
 from .image import ImageError, read_image, suffixes
 from .recognize import look
 
-# %% ../nbs/17_folders.ipynb #1dd39c5f
+# %% ../nbs/17_folders.ipynb #93059eb6
 most_files = 2**19  # below one folder
 
 @dataclass
@@ -41,7 +41,8 @@ def list_files(
             if name[0] == '.' or name in ('Thumbs.db', 'desktop.ini'): continue
             is_picture = os.path.splitext(name)[1].lower() in suffixes and not name.endswith('.annotated.png')
             (pictures if is_picture else others).append(start + name)
-        if len(pictures) + len(others) > most_files: raise Unreadable(f'{root}: more than {most_files} files')
+        if len(pictures) + len(others) > most_files:
+            raise Unreadable(f'{root}: more than {most_files} files')
     return Tree(root, pictures, others)
 
 # %% ../nbs/17_folders.ipynb #f43fa92f
@@ -58,7 +59,7 @@ def digit_of(
     allowed = {'digit', 'digits', 'class', 'label', 'number', 'num', 'd', 'c', 'n'}
     return found.pop() if len(found) == 1 and extra <= allowed else None
 
-# %% ../nbs/17_folders.ipynb #2e76dc6c
+# %% ../nbs/17_folders.ipynb #89c719ff
 def take_parts(
     pictures:list[str],  # paths
 ) -> dict[str, list[tuple[str, list[str]]]]:  # part -> (path, folders above it without that of the part)
@@ -84,7 +85,8 @@ def label_level(
 ) -> list[str]:  # a name a picture
     "The level of folders whose names are labels"
     for level in range(min(map(len, above))):
-        if all(digit_of(n) is not None for n in {a[level] for a in above}): return [a[level] for a in above]
+        if all(digit_of(n) is not None for n in {a[level] for a in above}):
+            return [a[level] for a in above]
     return [a[-1] for a in above]
 
 # %% ../nbs/17_folders.ipynb #318041cc
@@ -111,7 +113,7 @@ def labels_in_names(
     fitting = [c for c in found if fit(c) > .5]
     return fitting[0] if len(fitting) == 1 else None
 
-# %% ../nbs/17_folders.ipynb #1f1a9055
+# %% ../nbs/17_folders.ipynb #c4fb80d2
 def table_beside(
     path:Path,  # of a CSV or the like
 ):  # DataFrame of texts, or None where it is none
@@ -120,7 +122,9 @@ def table_beside(
     try: head = path.read_bytes()[:2**16].decode('utf-8-sig').splitlines()[:1]
     except UnicodeDecodeError: return None
     sep = max(',;\t ', key=lambda s: head[0].count(s)) if head else ','
-    try: return read_table(path, dtype=str, sep=sep, header=None, keep_default_na=False, encoding='utf-8-sig')
+    try:
+        return read_table(path, dtype=str, sep=sep, header=None, keep_default_na=False,
+            encoding='utf-8-sig')
     except DataError: return None
 
 def key_of(name:str, whole:bool) -> str:
@@ -149,7 +153,7 @@ def labels_in_table(
     if lost: raise MissingValues(f'{name}: no label for {lost[0]} ({len(lost)} such)')
     return [known[k] for k in wanted]
 
-# %% ../nbs/17_folders.ipynb #f5bd789c
+# %% ../nbs/17_folders.ipynb #9cd0e6fe
 def read_pictures(
     root:Path,  # folder
     paths:Sequence[str],  # below it
@@ -174,10 +178,11 @@ def fit_of(
 ) -> Callable:  # function of labels -> share of them that a shipped network reads, 0..1
     "How well labels fit, of a hundred pictures at most"
     some = [int(i) for i in np.linspace(0, len(pictures)-1, min(100, len(pictures)))]
-    def fit(labels): return agreement(np.stack([look(pictures[i]).x for i in some]), np.array(labels)[some])
+    def fit(labels):
+        return agreement(np.stack([look(pictures[i]).x for i in some]), np.array(labels)[some])
     return fit
 
-# %% ../nbs/17_folders.ipynb #34ca4b35
+# %% ../nbs/17_folders.ipynb #41c30a18
 def label_part(
     tree:Tree,
     found:list[tuple[str, list[str]]],  # paths, and folders above them
@@ -195,12 +200,12 @@ def label_part(
         above = [a for a in above if a]
     paths = [p for p,_ in found]
     pictures = read_pictures(tree.root, paths, normalise)
-    if all(above): labels = label_level(above)
-    else: labels = labels_beside_pictures(tree, paths, pictures, said)  # type: ignore[assignment]
+    labels:Any = label_level(above) if all(above) else labels_beside_pictures(tree, paths, pictures,
+        said)
     rows = [f'{tree.root}{os.sep}{p}' for p in paths]
     return Part(pile(pictures, tree.root, said), None if labels is None else np.array(labels), rows)
 
-def labels_beside_pictures(tree, paths, pictures, said):
+def labels_beside_pictures(tree, paths, pictures, said) -> Any:
     "Of pictures that lie in one folder: from a table, else from their names; None: there are none"
     for other in tree.others:
         table = table_beside(tree.root/other)
@@ -208,9 +213,9 @@ def labels_beside_pictures(tree, paths, pictures, said):
         labels = labels_in_table(table, paths, str(tree.root/other))
         if labels: add_once(said, f'labels from {other}'); return labels
     stems = [os.path.splitext(p.rsplit('/', 1)[-1])[0] for p in paths]
-    labels = labels_in_names(stems, fit_of(pictures))
-    add_once(said, 'labels from the names of the files' if labels else 'no labels')
-    return labels
+    told = labels_in_names(stems, fit_of(pictures))
+    add_once(said, 'labels from the names of the files' if told else 'no labels')
+    return told
 
 def read_pictures_below(
     tree:Tree,  # with pictures
@@ -219,21 +224,25 @@ def read_pictures_below(
 ) -> dict[str, Part]:
     "All pictures below a folder, by parts"
     found = take_parts(tree.pictures)
-    if 'all' in found and len(found) > 1: raise WrongShape(f'{tree.root}: {len(found["all"])} pictures, '
-        f'such as {found["all"][0][0]}, are in no folder of a part ({", ".join(k for k in found if k != "all")})')
+    if 'all' in found and len(found) > 1:
+        raise WrongShape(f'{tree.root}: {len(found["all"])} pictures, '
+        f'such as {found["all"][0][0]}, are in no folder of a part, such as train or test')
     return {part: label_part(tree, where, normalise, said) for part,where in found.items()}
 
-# %% ../nbs/17_folders.ipynb #4936bef1
+# %% ../nbs/17_folders.ipynb #ed1939a9
 most_unpacked = 2**31  # bytes
 
-data_suffixes = {'', *'.csv .tsv .txt .npz .npy .h5 .hdf5 .mat .parquet .arrow .arff .data .gz .zip .tra .tes'.split()}
+data_suffixes = {'', *'.csv .tsv .txt .npz .npy .h5 .hdf5 .mat .parquet .arrow .arff .data .gz .zip '
+    '.tra .tes'.split()}
 
 def harmless(
     name:str,  # of a member of an archive
 ) -> str:  # a path below the folder; '': not to be unpacked
     "Without what leads outside, and only what may be data"
     pieces = [p for p in re.split(r'[/\\]', name) if p not in ('', '.')]
-    if not pieces or '..' in pieces or any(p[0] == '.' or p == '__MACOSX' or len(p) > 200 for p in pieces): return ''
+    if not pieces or '..' in pieces or any(p[0] == '.' or p == '__MACOSX' or len(p) > 200
+        for p in pieces):
+        return ''
     suffix = os.path.splitext(pieces[-1])[1].lower()
     wanted = suffix in suffixes or suffix in data_suffixes or 'ubyte' in pieces[-1]
     return '/'.join(re.sub(r'[:\0<>|*?"]', '_', p) for p in pieces) if wanted else ''
@@ -259,9 +268,10 @@ def check_members(
     "Refuse what would fill the disk"
     total = sum(size for name,size in members if harmless(name))
     if len(members) > most_files: raise Unreadable(f'{path}: more than {most_files} files')
-    if total > most_unpacked: raise Unreadable(f'{path}: unpacked it is {total//2**20} MB, more than {most_unpacked//2**20}')
+    if total > most_unpacked:
+        raise Unreadable(f'{path}: unpacked it is {total//2**20} MB, more than {most_unpacked//2**20}')
 
-# %% ../nbs/17_folders.ipynb #ee91ca2a
+# %% ../nbs/17_folders.ipynb #71a3f091
 refused_members = {'[Content_Types].xml': 'an Excel or Word file: save the table as CSV',
     'data.pkl': 'weights or tensors of PyTorch, a pickle that could run any program: never opened here; '
         "save arrays by numpy.savez('digits.npz', x=x, y=y)"}
@@ -274,8 +284,10 @@ def unpack_zip(
     with open_npz(path, path) as (z, _):
         members = [m for m in z.infolist() if not m.is_dir()]
         for name,words in refused_members.items():
-            if any(m.filename.rsplit('/', 1)[-1] == name for m in members): raise Unreadable(f'{path}: {words}')
-        if any(m.flag_bits & 1 for m in members): raise Unreadable(f'{path}: encrypted: unpack it with its password first')
+            if any(m.filename.rsplit('/', 1)[-1] == name for m in members):
+                raise Unreadable(f'{path}: {words}')
+        if any(m.flag_bits & 1 for m in members):
+            raise Unreadable(f'{path}: encrypted: unpack it with its password first')
         check_members([(m.filename, m.file_size) for m in members], path)
         for m in members:
             if name := harmless(m.filename): unpack_member(z.open(m), folder/name, m.file_size)
@@ -301,4 +313,6 @@ def aside(
     "Errors about files in it name the archive"
     with tempfile.TemporaryDirectory(prefix='hdr-') as folder:
         try: yield Path(folder)
-        except DataError as e: raise type(e)(str(e).replace(f'{folder}{os.sep}', f'{path}: ').replace(folder, str(path))) from None
+        except DataError as e:
+            raise type(e)(str(e).replace(f'{folder}{os.sep}', f'{path}: ').replace(folder,
+                str(path))) from None

@@ -20,7 +20,7 @@ from .results import wilson
 from .ship import run_row, to_litert, write_files
 from .train import load_trained, mixtures, model_losses, Recipe, recipes, Split, train_network
 
-# %% ../nbs/07_own.ipynb #5a0a55c6
+# %% ../nbs/07_own.ipynb #9579fbf5
 @lru_cache(2)
 def loaded(
     path:str,  # a data set
@@ -29,7 +29,9 @@ def loaded(
     "A data set, read once"
     d, h = load_dataset(path, normalise=normalise), hashlib.sha256()
     for part,(x,y) in sorted(d.parts.items()):
-        for a in (x, y): h.update(f'{part} {None if a is None else a.shape}'.encode() + (b'' if a is None else a.tobytes()))
+        for a in (x, y):
+            h.update(f'{part} {None if a is None else a.shape}'.encode() + (b'' if a is None
+                else a.tobytes()))
     h.update(repr(d.names).encode())
     return d, h.hexdigest()
 
@@ -58,8 +60,10 @@ class OwnSplit(Split):
         epochs:int=0,  # 0: as many as the recipe says
     ) -> str:  # such as 'small-s1-e3-of-mine-1a2b3c'
         "What a run on this split is called: by the data's name, and by what they hold"
-        stem = ''.join(c if c.isalnum() else '_' for c in Path(self.own).resolve().name.split('.')[0])[:30]
-        return f'{super().name(recipe, seed, epochs)}-of-{stem}-{loaded(str(self.own), self.normalise)[1][:6]}'
+        stem = ''.join(c if c.isalnum() else '_'
+            for c in Path(self.own).resolve().name.split('.')[0])[:30]
+        sha = loaded(str(self.own), self.normalise)[1]
+        return f'{super().name(recipe, seed, epochs)}-of-{stem}-{sha[:6]}'
 
     def about(self) -> dict:  # columns of runs.csv
         "From what the run was made"
@@ -77,13 +81,14 @@ class OwnSplit(Split):
         while batch > 8 and -(-images//batch)*(epochs or recipe.epochs) < 500: batch //= 2
         return replace(recipe, batch=batch, learning_rate=recipe.learning_rate*(batch/recipe.batch)**.5)
 
-# %% ../nbs/07_own.ipynb #b94d57f2
+# %% ../nbs/07_own.ipynb #b12fbebc
 def own_arrays(
     net:keras.Model,  # trained
 ) -> dict[str, np.ndarray]:  # path of each variable -> float16; `config`: the network in Keras' words
     "Weights as plain arrays, for `hdr.networks.keras_model`"
     numbers = [v for v in net.variables if 'float' in str(v.dtype)]
-    return {v.path: np.asarray(v).astype(np.float16) for v in numbers} | dict(config=np.array(net.to_json()))
+    return {v.path: np.asarray(v).astype(np.float16)
+        for v in numbers} | dict(config=np.array(net.to_json()))
 
 def own_card(
     row:dict,  # of runs.csv
@@ -98,7 +103,8 @@ def own_card(
     right, recipe = int((said.argmax(1) == y).sum()), recipes[row['recipe']]
     about = dict(name=name, recipe=asdict(recipe), seed=int(row['seed']),
         trained_on=f'{split.dataset.path.name}, {row["train_images"]} images, split seed {split.seed}',
-        test_images=len(y), test_accuracy=right/len(y), interval=[round(float(v), 5) for v in wilson(right, len(y))],
+        test_images=len(y), test_accuracy=right/len(y), interval=[round(float(v), 5)
+            for v in wilson(right, len(y))],
         validation_accuracy=float(row['validation_accuracy']), parameters=int(row['parameters']),
         macs=int(row['macs']), kind=kind, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(),
         assumed=split.dataset.assumed, git_revision=git_revision(), data_sha256=row['data_sha256'],
@@ -106,7 +112,7 @@ def own_card(
             f' --epochs {row["epochs"]} --out DIR' + ' --normalise'*split.normalise)
     return about if split.dataset.digits else {**about, 'names': split.dataset.names}
 
-# %% ../nbs/07_own.ipynb #a53a3147
+# %% ../nbs/07_own.ipynb #061349b8
 def ship_own(
     row:dict,  # of runs.csv, of a run on this machine
     split:OwnSplit,
@@ -115,7 +121,8 @@ def ship_own(
     "Put the trained network into files beside its results"
     net, (x, y) = load_trained(row['run']), split.parts()['test']
     files = {k: to_litert(net, k) for k in ('float32', 'float16')}
-    asked = {k: Runtime(data, classes=net.output_shape[-1]).predict_proba(x)[:,:split.classes] for k,data in files.items()}
+    asked = {k: Runtime(data, classes=net.output_shape[-1]).predict_proba(x)[:,:split.classes] for k,
+        data in files.items()}
     alike = (asked['float32'].argmax(1) == asked['float16'].argmax(1)).all()
     kind = 'float16' if alike else 'float32'
     about = own_card(row, files[kind], kind, split, row['run'], asked[kind], y)
@@ -135,13 +142,16 @@ def train_own(
     normalise:bool=False,  # bring pictures of any size to MNIST's form
 ) -> dict:  # the row of runs.csv
     "Train a recipe on a data set of one's own; started again after a break, it goes on from there"
-    if name not in recipes: raise ValueError(f'{name}: to train on own data, one of {", ".join(recipes)} is wanted')
+    if name not in recipes:
+        raise ValueError(f'{name}: to train on own data, one of {", ".join(recipes)} is wanted')
     split = OwnSplit(images, validation, split_seed, '', str(data), normalise)
     if (recipes[name].model in model_losses or name in mixtures) and not split.dataset.digits:
-        raise ValueError(f'{name}: is shown digits among other things; labels here are {", ".join(split.dataset.names[:5])}')
+        raise ValueError(f'{name}: is shown digits among other things; labels here are '
+            f'{", ".join(split.dataset.names[:5])}')
     if said := split.dataset.said(): print(said, flush=True)
     row = train_network(name, seed, epochs, out, deterministic, split)
     about = ship_own(row, split, out)
-    print(f'{results_dir(out)/about["name"]}.tflite: {about["test_accuracy"]:.2%} of {about["test_images"]} '
+    print(f'{results_dir(out)/about["name"]}.tflite: {about["test_accuracy"]:.2%} of '
+        f'{about["test_images"]} '
         'images right that were set apart', flush=True)
     return row

@@ -126,7 +126,8 @@ def classify(
     """
     from hdr.recognize import Recognizer
     files, folder = find_pictures(paths), output_folder(explain)
-    if weights and not Path(weights).is_dir(): raise UsageError(f'--weights {weights}: there is no such folder')
+    if weights and not Path(weights).is_dir():
+        raise UsageError(f'--weights {weights}: there is no such folder')
     with silence_stderr(): rec = Recognizer(model, folder=weights)
     rows, faults, taken = [], 0, Counter[str]()
     for n,(name,source) in enumerate(files, 1):

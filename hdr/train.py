@@ -479,7 +479,8 @@ def train(
     and were trained on the usual split: another one is a `ValueError`"""
     if data:
         from hdr.own import train_own
-        return train_own(name, data, seed, epochs, out, deterministic, images, validation, split_seed, normalise)
+        return train_own(name, data, seed, epochs, out, deterministic, images, validation,
+            split_seed, normalise)
     split = Split(images, validation, split_seed, str(path))
     if name in classics: return train_classic(name, out, split)
     if name not in ensembles: return train_network(name, seed, epochs, out, deterministic, split)
@@ -521,7 +522,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) > 100: raise ValueError(f'{len(self.classes_)} classes; the most are 100')
         self.scale_ = 0  # of an earlier fit
         images, seed = self.pictures(X), check_random_state(self.random_state).randint(2**31)
-        net, _ = fit(recipes[self.model], (images, one_hot(codes, max(10, len(self.classes_)))), seed, self.epochs, quiet=True)
+        targets = one_hot(codes, max(10, len(self.classes_)))
+        net, _ = fit(recipes[self.model], (images, targets), seed, self.epochs, quiet=True)
         self.network_ = one_by_one(net)
         return self
 

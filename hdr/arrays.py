@@ -261,7 +261,7 @@ def part_and_role(
     role = 'y' if 'y' in found else 'x' if found else ''
     return next((splits[w] for w in words if w in splits), 'all'), role
 
-# %% ../nbs/17_arrays.ipynb #058c05c7
+# %% ../nbs/17_arrays.ipynb #9c2645dd
 def can_be_pictures(a:Stored) -> bool:
     "By its shape alone"
     squares = [s for s in (a.shape[0], a.shape[-1]) if math.isqrt(s)**2 == s
@@ -274,14 +274,19 @@ def choose_arrays(
 ) -> dict[str, tuple[Stored, Stored|None]]:  # part -> pictures, labels
     "Which arrays are pictures, and which are their labels"
     chosen:dict[tuple, list] = {}
-    for key,a in found.items(): chosen.setdefault(part_and_role(key), []).append(a)
-    if not any(role == 'x' for _,role in chosen): chosen = by_shape(found)
-    twice = [a for (_,role),many in chosen.items() for a in many[1:] if role]
-    if twice: raise Unreadable(f'{name}: which is meant? It holds {listing(found)}')
-    parts = {part: many[0] for (part,role),many in chosen.items() if role == 'x'}
+    plainest = sorted(found, key=extra_words)  # x before x_asis
+    for key in plainest: chosen.setdefault(part_and_role(key), []).append((extra_words(key), found[key]))
+    if not any(role == 'x' for _,role in chosen):
+        chosen = {k: [(0, a) for a in many] for k,many in by_shape(found).items()}
+    if any(role and len(many) > 1 and many[0][0] == many[1][0] for (_,role),many in chosen.items()): raise Unreadable(f'{name}: which is meant? It holds {listing(found)}')
+    parts = {part: many[0][1] for (part,role),many in chosen.items() if role == 'x'}
     if not parts: raise Unreadable(f'{name}: which are pictures? It holds {listing(found)}; '
         'name them x and y, or x_train, y_train, x_test, y_test')
-    return {p: (a, chosen.get((p, 'y'), [None])[0]) for p,a in parts.items()}
+    return {p: (a, chosen[p, 'y'][0][1] if (p, 'y') in chosen else None) for p,a in parts.items()}
+
+def extra_words(name:str) -> int:
+    "How many words of a name say neither what it is nor of which part"
+    return sum(w not in roles and w not in splits for w in words_of(name))
 
 def by_shape(
     found:dict[str, Stored],

@@ -70,6 +70,7 @@ class Runtime:
         self.data, self.threads = bytes(data), threads or int(os.environ.get('HDR_THREADS') or cores())
         self.own = threading.local()
         self.columns = int(self.interpreter().get_output_details()[0]['shape'][-1])
+        self.batch = 64  # images at once: few enough to stay in the processor's cache
         self.classes = classes or min(self.columns, 11)  # a twelfth column is the second answer: is it print?
 
     def interpreter(self):
@@ -97,17 +98,18 @@ class Runtime:
 
     def outputs(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-        batch:int=64,  # images at once: few enough to stay in the processor's cache
+        batch:int=0,  # images at once; 0: `self.batch`
     ) -> np.ndarray:  # (n,columns) float32; of `reader` (n,12): ten digits, 'no digit', print
         "All that the network says; another shape or type is a `ValueError`"
         if x.dtype != np.uint8 or x.ndim != 3 or x.shape[1:] != (28,28):
             raise ValueError(f'wanted are images (n,28,28) uint8, not {x.shape} {x.dtype}')
+        batch = batch or self.batch
         parts = [self.ask(x[i:i+batch,...,None]/np.float32(255)) for i in range(0, len(x), batch)]
         return np.concatenate([np.empty((0,self.columns), np.float32), *parts])
 
     def predict_proba(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-        batch:int=64,  # images at once
+        batch:int=0,  # images at once; 0: `self.batch`
     ) -> np.ndarray:  # (n,classes) float32, rows sum to 1
         "How likely each digit is, or 'no digit'"
         return self.outputs(x, batch)[:,:self.classes]
@@ -125,6 +127,7 @@ class Network(Runtime):
     ):
         self.card = card(name, folder)
         super().__init__(weights(name, folder), threads, len(self.card.get('names', ())))
+        self.batch = self.card.get('batch', self.batch)
 
 # %% ../nbs/12_networks.ipynb #45c8f9e1
 def keras_model(

@@ -112,7 +112,7 @@ def own_card(
             f' --epochs {row["epochs"]} --out DIR' + ' --normalise'*split.normalise)
     return about if split.dataset.digits else {**about, 'names': split.dataset.names}
 
-# %% ../nbs/07_own.ipynb #061349b8
+# %% ../nbs/07_own.ipynb #bd5f741a
 def ship_own(
     row:dict,  # of runs.csv, of a run on this machine
     split:OwnSplit,
@@ -120,12 +120,18 @@ def ship_own(
 ) -> dict:  # the card
     "Put the trained network into files beside its results"
     net, (x, y) = load_trained(row['run']), split.parts()['test']
-    files = {k: to_litert(net, k) for k in ('float32', 'float16')}
-    asked = {k: Runtime(data, classes=net.output_shape[-1]).predict_proba(x)[:,:split.classes] for k,
-        data in files.items()}
-    alike = (asked['float32'].argmax(1) == asked['float16'].argmax(1)).all()
+    answers = net.output_shape[-1]
+    try:
+        files = {k: to_litert(net, k) for k in ('float32', 'float16')}
+        Runtime(files['float32'])
+    except ValueError: files, batch = dict(float32=to_litert(net, batch=1)), 1  # sees strokes
+    else: batch = 64
+    asked = {k: Runtime(data, classes=answers).predict_proba(x, batch)[:,:split.classes]
+        for k,data in files.items()}
+    alike = len(files) > 1 and len({tuple(p.argmax(1)) for p in asked.values()}) == 1
     kind = 'float16' if alike else 'float32'
     about = own_card(row, files[kind], kind, split, row['run'], asked[kind], y)
+    if batch == 1: about['batch'] = 1
     write_files(results_dir(out), files[kind], about, own_arrays(net))
     return about
 

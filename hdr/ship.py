@@ -28,6 +28,7 @@ def to_litert(
     net:keras.Model,  # trained
     kind:str='float32',  # one of `kinds`
     sample:np.ndarray|None=None,  # (n,28,28,1) float32, 0..1; int8 measures ranges on it
+    batch:int=0,  # images of a call, fixed; 0: any number
 ) -> bytes:  # a LiteRT model: float32 images in, float32 probabilities out
     "Convert a network (needs TensorFlow as Keras' backend)"
     import tempfile, tensorflow as tf
@@ -37,6 +38,7 @@ def to_litert(
     if kind == 'int8':
         images = np.asarray(sample)
         how['representative_dataset'] = lambda: ([image[None]] for image in images)
+    if batch: how['input_signature'] = [keras.InputSpec(shape=(batch,28,28,1), dtype='float32')]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'net.tflite'
         net.export(path, format='litert', verbose=False, **how)

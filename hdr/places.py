@@ -276,7 +276,7 @@ def place_text(
     for f in found if digits else []:
         if isinstance(f, Digit): text += ' '*bool(gap.get(id(f)) and text[-1:] not in '.,-')+('?'
                 if f.rejected else str(f.digit))
-        elif text[-1:] not in ('.', ',', '-') and (text or f == '-'): text += f
+        elif text[-1:] not in [*'.,-/:+('] and (text or f in '-+('): text += f
     return text, digits
 
 def read_strings(

@@ -117,8 +117,18 @@ def strip_probabilities(
             x = np.zeros((len(some), line_height, wide, 1), np.float32)
             for a,i in zip(x, some): a[:,:strips[i].seen.shape[1],0] = strips[i].seen
             for i,q in zip(some, string_network().ask(x)):
-                out[i] = q[:-(-strips[i].seen.shape[1]//2)]
+                out[i] = damp_signs(q[:-(-strips[i].seen.shape[1]//2)])
     return out
+
+sign_prior = .1  # how often `/ : + ( )` are met, beside how often they were trained
+
+def damp_signs(
+    p:np.ndarray,  # (t,n) probabilities, as the network gives them
+) -> np.ndarray:  # the same shape
+    "Signs that are rarer on paper than in training"
+    rare = np.array([False]+[c in '/:+()' for c in string_alphabet()])
+    q = p*np.where(rare, np.float32(sign_prior), np.float32(1))
+    return q/q.sum(1, keepdims=True)
 
 # %% ../nbs/22_strings.ipynb #d8c07c55
 def ctc_best_path(

@@ -8,7 +8,7 @@ __all__ = ['bench_train', 'report_training', 'keep_table', 'bench_recognize', 'b
 # %% ../nbs/40_bench.ipynb #27ec2b70
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import logging, subprocess, sys, tempfile, time
+import io, logging, subprocess, sys, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from PIL import Image
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Sequence
-from .data import cores, hardware, normalize, parts, results_dir, write_atomic
+from .data import cores, hardware, extra, normalize, parts, read_dataset, results_dir, write_atomic
 from .model import build, macs, milliseconds
 from .train import compile_recipe, prepare, Recipe, recipes, train_epoch
 from .results import load_runs, summarize
@@ -242,6 +242,61 @@ def bench_recognize(
     print(f'{hardware()}; a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns\n')
     print(table.round(3).to_string(na_rep=''))
     keep_table(table, 'bench_recognize', out, 'what')
+    return table
+
+# %% ../nbs/40_bench.ipynb #408490ae
+def write_forms(
+    folder:Path,  # to write to
+    x:np.ndarray,  # (n,28,28) uint8
+    y:np.ndarray,  # (n,) labels
+) -> dict[str, Path]:  # CSV, Parquet, folder of PNG
+    "The same images in three forms"
+    import pyarrow as pa, pyarrow.parquet as pq
+    table = pd.DataFrame(x.reshape(len(x), -1), columns=[f'pixel{i}' for i in range(784)])
+    table.insert(0, 'label', y)
+    table.to_csv(folder/'a.csv', index=False)
+    files = []
+    for i,(image,label) in enumerate(zip(x, y)):
+        Image.fromarray(image).save(out := io.BytesIO(), 'PNG')
+        (folder/'png'/str(label)).mkdir(parents=True, exist_ok=True)
+        (folder/'png'/str(label)/f'{i}.png').write_bytes(out.getvalue())
+        files.append(dict(bytes=out.getvalue(), path=f'{i}.png'))
+    pq.write_table(pa.table(dict(image=files, label=y.tolist())), folder/'a.parquet')
+    return {'CSV': folder/'a.csv', 'Parquet': folder/'a.parquet', 'folder of PNG': folder/'png'}
+
+def read_plainly(
+    path:Path,  # one of the three
+) -> np.ndarray:  # (n,28,28) uint8
+    "What one would write with pandas and Pillow"
+    if path.suffix == '.csv':
+        return pd.read_csv(path).drop(columns='label').to_numpy(np.uint8).reshape(-1,28,28)
+    if path.suffix == '.parquet':
+        return np.stack([np.asarray(Image.open(io.BytesIO(c['bytes']))) for c in pd.read_parquet(path).image])
+    return np.stack([np.asarray(Image.open(p)) for d in sorted(path.iterdir()) for p in sorted(d.iterdir())])
+
+# %% ../nbs/40_bench.ipynb #7254ea5f
+def bench_data(
+    rounds:int=5,  # turns of each
+    out:Path|str='',  # the results folder
+    images:int=60_000,  # in each form
+) -> pd.DataFrame:  # a row a form: ours and rival in seconds, who, wanted; times: how much longer ours takes
+    "Time the reading of data files, print the table, and write it to bench_data.csv"
+    extra('pyarrow', 'parquet')
+    x, y = (np.concatenate(a)[:images] for a in zip(*(parts()[p] for p in ('train', 'validation'))))
+    code = 'import sys; from hdr.data import read_dataset; read_dataset(sys.argv[1], assumed=[])'
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for form,path in write_forms(Path(folder), x, y).items():
+            times = alternate(rounds, ours=lambda: time_call(lambda: read_dataset(path, assumed=[])),
+                rival=lambda: time_call(lambda: read_plainly(path))).median()
+            who = 'pandas' if form == 'CSV' else 'pandas, Pillow' if form == 'Parquet' else 'Pillow'
+            rows.append((f'{len(x)} images, {form}: s', times.ours, times.rival, who, '1.5'))
+            megabytes = time_process(sys.executable, '-c', code, path)[1]
+            rows.append((f'{form} in a fresh process: MB', megabytes, np.nan, '', '1000'))
+    table = bench_table(rows, lambda ours,rival: ours/rival)
+    print(f'{hardware()}; medians of {rounds} turns; `times` is how much longer ours takes\n')
+    print(table.round(2).to_string(na_rep=''))
+    keep_table(table, 'bench_data', out, 'what')
     return table
 
 # %% ../nbs/40_bench.ipynb #e82c9dee

@@ -98,13 +98,16 @@ def draw_explanation(
     option('--model', metavar='NAME', default='',
         help="shipped weights, see `hdr.networks.shipped`; default: the best for digits "
             'that other people wrote'),
+    option('--weights', metavar='DIR', default='',
+        help="networks of one's own, such as `hdr train --data` leaves; default: the shipped ones"),
     option('--always', action='store_true', help='never reject: always the likeliest digit'),
     option('--explain', metavar='DIR', default='',
         help='also draw there how each picture was understood'))
 def classify(
     paths:list[str],  # files, folders, patterns, or '-'
     form:str='table',  # or 'csv' or 'json'
-    model:str='',  # shipped weights
+    model:str='',  # shipped weights, or one of `weights`
+    weights:str='',  # folder of networks; '': the shipped ones
     always:bool=False,  # never reject
     explain:str='',  # folder for drawings; '': none
 ) -> int:  # exit status: 1 where a picture could not be read, or not drawn
@@ -119,10 +122,13 @@ def classify(
         hdr classify scans/ --format csv > digits.csv
         hdr classify 'photos/*.png' --explain understood/
         curl -s https://.../digit.png | hdr classify - --format json
+        hdr classify photo.jpg --weights mine    by the network that `hdr train --data` left in mine
     """
     from hdr.recognize import Recognizer
     files, folder = find_pictures(paths), output_folder(explain)
-    with silence_stderr(): rec = Recognizer(model)
+    if weights and not Path(weights).is_dir():
+        raise UsageError(f'--weights {weights}: there is no such folder')
+    with silence_stderr(): rec = Recognizer(model, folder=weights)
     rows, faults, taken = [], 0, Counter[str]()
     for n,(name,source) in enumerate(files, 1):
         show_progress(n, len(files))
@@ -146,7 +152,7 @@ def answer_picture(
     "What is said of one picture"
     with silence_stderr(): (row, p), = rec.answers([source], not always)
     row = {**row, 'file': printable(name)}
-    return {**row, 'probabilities': [round(float(v), 4) for v in p[:10]]} if probabilities else row
+    return {**row, 'probabilities': [round(float(v), 4) for v in p[:-1]]} if probabilities else row
 
 def show_progress(
     n:int,  # which

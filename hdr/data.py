@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['cache_dir', 'results_dir', 'DataError', 'Unreadable', 'Truncated', 'WrongShape', 'MissingValues', 'PixelRange',
            'LabelRange', 'ChecksumError', 'DownloadError', 'read_idx', 'write_idx', 'load_mnist', 'read_dataset',
-           'hardware', 'versions', 'style', 'show_digits', 'save_figure', 'duplicates', 'normalize', 'one_hot',
-           'stratified_split', 'parts']
+           'show_digits', 'duplicates', 'normalize', 'one_hot', 'stratified_split', 'parts']
 
 # %% ../nbs/00_data.ipynb #ea08a2ad
 import gzip, hashlib, io, math, os, platform, re, shutil, struct, subprocess, sys

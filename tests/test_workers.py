@@ -147,13 +147,13 @@ def test_odd_names_stay_in_their_cells(scans, tmp_path):
 
 def test_one_that_fails_does_not_cost_the_others(scans, tmp_path, monkeypatch, capsys):
     "A bad picture, and a drawing that can't be made, whatever is raised"
-    from hdr import cli
+    from hdr import cli, read_cli
     (scans/'3.png').write_bytes(b'no')
-    draw = cli.draw_explanation
+    draw = read_cli.draw_explanation
     def stumble(rec, source, name, path):
         if name.endswith('5.png'): raise RuntimeError('no font')
         draw(rec, source, name, path)
-    monkeypatch.setattr(cli, 'draw_explanation', stumble)
+    monkeypatch.setattr(read_cli, 'draw_explanation', stumble)
     assert cli.main(['classify', str(scans), '--format', 'csv', '--explain', str(tmp_path/'seen')]) == 1
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1+7 and '3.png' in err and f'{scans/"5.png"}: no font' in err

@@ -8,7 +8,7 @@ document.body.classList.toggle('framed', window.parent !== window)
 const pad = mount_pad(document.getElementById('pad'), recognizers, {page: true})
 
 globalThis.hdr = {pad, recognizers,
-  classify(rgba, height, width, name = 'reader') {  // pixels of a picture, four bytes each
-    const notes = [], grey = to_grey(rgba, height, width, notes)
+  async classify(file, name = 'reader') {  // a Blob or File with a picture
+    const {grey, notes} = await picture_of(file)
     return recognizers[name].classify(grey, notes)
   }}

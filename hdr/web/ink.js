@@ -8,9 +8,9 @@ const total = a => { let sum = 0; for (const v of a) sum += v; return sum }
 const any = a => a.some(v => v)
 const fraction = (a, holds) => { let n = 0; for (const v of a) if (holds(v)) n++; return n/a.length }
 
-function rows_and_columns(p, inked = v => v) {  // first and last with ink, or null
+function rows_and_columns(p, level = 0) {  // first and last with ink, or null
   let x0 = p.w, x1 = -1, y0 = p.h, y1 = -1
-  for (let y = 0, i = 0; y < p.h; y++) for (let x = 0; x < p.w; x++, i++) if (inked(p.a[i])) {
+  for (let y = 0, i = 0; y < p.h; y++) for (let x = 0; x < p.w; x++, i++) if (p.a[i] > level) {
     if (x < x0) x0 = x
     if (x > x1) x1 = x
     if (y < y0) y0 = y
@@ -73,8 +73,8 @@ function light_share(p) {  // above .5 paper is light
 function paper(p, window) {  // without ink, in few pixels
   const factor = Math.min(1, K.paper_side/longest(p)), small = rescaled(p, factor)
   const k = (window ? Math.trunc(window*factor) : Math.max(5, Math.floor(longest(small)/3))) | 1
-  const plain = close(padded(small, k, true), k, k)
-  return box_blur(plain, (k >> 1) | 1, k)
+  const soft = (k >> 1) | 1, margin = (k >> 1)+(soft >> 1)+1  // so far what lies beyond the edge counts
+  return box_blur(close(padded(small, margin, true), k, k), soft, margin)
 }
 
 function light_missing(p, ground) {
@@ -112,8 +112,8 @@ const minus = (a, b) => fill(a.slice(), i => b[i] ? 0 : a[i])
 function find_rules(mask, run, least, thick) {
   const [shortest, , share] = K.find_rules
   run = Math.max(shortest, Math.trunc(run))
+  if (!has_run(mask, 0, run)) return like(mask, bits(mask))
   const runs = open_(mask, 1, run)
-  if (!any(runs.a)) return runs
   const {labels, found} = components(close(runs, 3, run >> 1))
   const long = found.map(c => c.x1-c.x0 > least && c.area < thick*(c.x1-c.x0))
   const rules = like(mask, fill(bits(mask), i => labels[i] && long[labels[i]-1] ? 1 : 0))
@@ -154,7 +154,7 @@ function remove_edge_rules(a) {  // `a` itself where there are none
   const [faint, run, least, thick, smallest, ink_level] = K.remove_edge_rules
   for (const turn of [false, true]) {
     const b = turn ? turned(a) : a
-    if (Math.min(b.h, b.w) < smallest) continue
+    if (Math.min(b.h, b.w) < smallest || !has_run(b, float(faint), Math.max(K.find_rules[0], Math.trunc(run*b.w)), 4)) continue
     const rules = find_rules(close(above(b, faint), 1, 5), run*b.w, least*b.w, thick*b.h)
     if (!any(rules.a) || !is_beside_ink(b, rules)) continue
     const through = crossing_strokes(above(b, ink_level), rules, 4).a, wide = dilate(rules, 3, 3).a
@@ -217,7 +217,7 @@ function parts_of_digit(m) {  // the main mark first
 // MNIST's form
 
 function crop(a) {  // null where there is no ink
-  const level = float(K.crop[0]), at = rows_and_columns(a, v => v > level)
+  const at = rows_and_columns(a, float(K.crop[0]))
   return at && part(a, at.x0, at.y0, at.x1+1, at.y1+1)
 }
 

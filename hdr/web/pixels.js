@@ -159,13 +159,14 @@ function weighted(p, columns, rows) {
 
 function linear_bytes(p, columns, rows) {  // in whole numbers of 2048 parts
   const {h, w, a} = p, to_w = columns.length, to_h = rows.length, out = new Uint8Array(to_h*to_w)
-  const two = taps => taps.map(([[s, v], [t, u] = [s, 0]]) => [s, t, even(v*2048), even(u*2048)])
-  const X = two(columns), wide = new Int32Array(h*to_w)
-  for (let y = 0; y < h; y++) X.forEach(([s, t, v, u], x) => { wide[y*to_w+x] = a[y*w+s]*v+a[y*w+t]*u >> 4 })
-  two(rows).forEach(([s, t, v, u], y) => {
-    for (let x = 0; x < to_w; x++)
-      out[y*to_w+x] = (wide[s*to_w+x]*v >> 16)+(wide[t*to_w+x]*u >> 16)+2 >> 2
-  })
+  const two = taps => Int32Array.from(taps.flatMap(([[s, v], [t, u] = [s, 0]]) => [s, t, even(v*2048), even(u*2048)]))
+  const X = two(columns), Y = two(rows), wide = new Int32Array(h*to_w)
+  for (let y = 0; y < h; y++) for (let x = 0, k = 0, from = y*w; x < to_w; x++, k += 4)
+    wide[y*to_w+x] = a[from+X[k]]*X[k+2]+a[from+X[k+1]]*X[k+3] >> 4
+  for (let y = 0; y < to_h; y++) {
+    const s = Y[4*y]*to_w, t = Y[4*y+1]*to_w, v = Y[4*y+2], u = Y[4*y+3]
+    for (let x = 0; x < to_w; x++) out[y*to_w+x] = (wide[s+x]*v >> 16)+(wide[t+x]*u >> 16)+2 >> 2
+  }
   return picture(to_h, to_w, out)
 }
 
@@ -198,20 +199,22 @@ function reduced(p, by) {  // bytes: means of by x by pixels, as Pillow's `reduc
 
 // Neighbourhoods
 
-function median3(p) {  // of 3x3 bytes
-  const {h, w} = p, wide = padded(p, 1, true), s = wide.w, out = bits(p), v = new Uint8Array(9)
-  for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-    const i = y*s+x
-    v[0] = wide.a[i]; v[1] = wide.a[i+1]; v[2] = wide.a[i+2]
-    v[3] = wide.a[i+s]; v[4] = wide.a[i+s+1]; v[5] = wide.a[i+s+2]
-    v[6] = wide.a[i+2*s]; v[7] = wide.a[i+2*s+1]; v[8] = wide.a[i+2*s+2]
-    for (let k = 1; k < 9; k++) {
-      const one = v[k]
-      let j = k-1
-      while (j >= 0 && v[j] > one) { v[j+1] = v[j]; j-- }
-      v[j+1] = one
+const middle = (a, b, c) => a < b ? (b < c ? b : a < c ? c : a) : a < c ? a : b < c ? c : b
+
+function median3(p) {  // of 3x3 bytes: of each three in a column first
+  const {h, w} = p, wide = padded(p, 1, true), s = wide.w, out = bits(p)
+  const low = new Uint8Array(s), mid = new Uint8Array(s), high = new Uint8Array(s)
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < s; x++) {
+      const a = wide.a[y*s+x], b = wide.a[(y+1)*s+x], c = wide.a[(y+2)*s+x]
+      low[x] = a < b ? (a < c ? a : c) : b < c ? b : c
+      high[x] = a > b ? (a > c ? a : c) : b > c ? b : c
+      mid[x] = a+b+c-low[x]-high[x]
     }
-    out[y*w+x] = v[4]
+    for (let x = 0; x < w; x++) {
+      const top = Math.max(low[x], low[x+1], low[x+2]), bottom = Math.min(high[x], high[x+1], high[x+2])
+      out[y*w+x] = middle(top, middle(mid[x], mid[x+1], mid[x+2]), bottom)
+    }
   }
   return like(p, out)
 }
@@ -272,6 +275,24 @@ const dilate = (p, h, w) => spread(p, h, w, false)
 const erode = (p, h, w) => spread(p, h, w, true)
 const close = (p, h, w) => erode(dilate(p, h, w), h, w)
 const open_ = (p, h, w) => dilate(erode(p, h, w), h, w)
+
+function has_run(p, level, n, gap = 0) {  // in rows of what is above a level, after `close(1, gap+1)`: would `erode(1, n)` leave any?
+  const {h, w, a} = p, left = n >> 1, right = n-1-left, slack = gap >> 1
+  for (let y = 0; y < h; y++) {
+    let x = 0
+    while (x < w) {
+      while (x < w && !(a[y*w+x] > level)) x++
+      if (x === w) break
+      let start = x, end = x
+      for (x++; x < w && x-end <= gap+1; x++) if (a[y*w+x] > level) end = x
+      const begins = start <= slack, ends = end >= w-1-slack
+      if (begins) start = 0
+      if (ends) end = w-1
+      if (end-start+1 >= n || begins && ends || begins && end >= right || ends && w-1-left >= start) return true
+    }
+  }
+  return false
+}
 
 function ellipse(n) {  // rows of a round brush: from and up to which column
   const r = n >> 1

@@ -55,9 +55,11 @@ function find_oddities(grey, dark, ruled, m, parts, width) {
 }
 
 function kept_ink(a, m, parts) {  // the ink of some marks, with what is faint around them
-  const mine = new Set(parts.map(i => i+1)), mask = like(a, fill(bits(a), i => mine.has(m.labels[i]) ? 1 : 0))
+  const mine = new Uint8Array(m.found.length+1), labels = m.labels
+  for (const i of parts) mine[i+1] = 1
+  const mask = like(a, fill(bits(a), i => mine[labels[i]]))
   const around = dilate(mask, 3, 3).a
-  return like(a, fill(a.a.slice(), i => around[i] && (mask.a[i] || m.labels[i] === 0) ? a.a[i] : 0))
+  return like(a, fill(a.a.slice(), i => around[i] && (mask.a[i] || labels[i] === 0) ? a.a[i] : 0))
 }
 
 function look(grey, {dark, marks = 'digit', window = 0} = {}) {

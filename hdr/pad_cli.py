@@ -12,8 +12,9 @@ from .cli import command, option
 from .jobs import check_output, printable, silence_stderr
 from .run import UsageError
 
-# %% ../nbs/44_pad_cli.ipynb #bf1455d0
-weights_option = option('--weights', metavar='DIR', default='', help='a folder of networks with cards; default: the shipped ones')
+# %% ../nbs/44_pad_cli.ipynb #d94183fe
+weights_option = option('--weights', metavar='DIR', default='',
+    help='a folder of networks with cards; default: the shipped ones')
 
 @command(
     option('-o', '--output', metavar='FILE', default='hdr.html', help='default: %(default)s'),
@@ -34,15 +35,18 @@ def pad(
     from hdr.pad import write_pad
     check_output(output, [])
     path = write_pad(output, weights)
-    print(f'{printable(str(path))}: open it in a browser ({path.stat().st_size/1e6:.1f} MB)', file=sys.stderr)
+    size = path.stat().st_size/1e6
+    print(f'{printable(str(path))}: open it in a browser ({size:.1f} MB)', file=sys.stderr)
 
-# %% ../nbs/44_pad_cli.ipynb #ae8b0576
-suffixes = {'.tflite': 'litert', '.onnx': 'onnx', '.keras': 'keras'}  # what they say where no format is named
+# %% ../nbs/44_pad_cli.ipynb #7ffdf5a5
+suffixes = {'.tflite': 'litert', '.onnx': 'onnx', '.keras': 'keras'}  # of files, and what they say
 
 @command(
     option('name', metavar='NETWORK', help='such as small or reader, see `hdr.networks.shipped`'),
-    option('--format', default='', choices=['litert', 'onnx', 'keras', 'savedmodel'], help='default: as FILE ends'),
-    option('-o', '--output', metavar='FILE', default='', help='default: NETWORK, and what the format ends with'),
+    option('--format', default='', choices=['litert', 'onnx', 'keras', 'savedmodel'],
+        help='default: as FILE ends'),
+    option('-o', '--output', metavar='FILE', default='',
+        help='default: NETWORK, and what the format ends with'),
     option('--floats', action='store_true', help='it takes 0..1 instead of bytes 0..255'),
     weights_option)
 def export(
@@ -70,8 +74,10 @@ def export(
     if format != 'savedmodel': check_output(output, [])
     from hdr.networks import shipped, WeightsError
     if name not in (known := shipped(weights)):
-        raise WeightsError(f'no network {name!r} for single digits; there are: {", ".join(known) or "none"}')
+        raise WeightsError(f'no network {name!r} for single digits; '
+            f'there are: {", ".join(known) or "none"}')
+    levels = 'floats' if floats else 'bytes'
     with silence_stderr():
         from hdr.export import export_network
-        path, about, words = export_network(name, output, format, 'floats' if floats else 'bytes', weights)
+        path, about, words = export_network(name, output, format, levels, weights)
     print(f'{printable(str(path))}, with {about.name} and {words.name}', file=sys.stderr)

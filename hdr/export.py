@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['model_card', 'export_network']
 
-# %% ../nbs/32_export.ipynb #b26d2605
-import hashlib, json
+# %% ../nbs/32_export.ipynb #9b429665
+import hashlib, io, json, logging, warnings
 import cv2
 import numpy as np
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Callable
@@ -130,7 +131,7 @@ def model_card(
     return card_template.format(metadata=metadata(about), none=none, low=low, high=high,
         **dict(threshold=.5) | about)
 
-# %% ../nbs/32_export.ipynb #caf9b544
+# %% ../nbs/32_export.ipynb #515abdab
 opset = 17  # of ONNX: read by every runtime of the last years
 
 def save_onnx(model, path):
@@ -148,6 +149,18 @@ formats:dict[str, tuple[str, Callable]] = dict(  # name -> suffix; function of t
     keras=('.keras', lambda model,path: model.save(path)),
     savedmodel=('', saved_as('tf_saved_model')))
 
+@contextmanager
+def hushed():
+    "Without what converters print about themselves"
+    log = logging.getLogger('tensorflow')
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
+    finally: log.setLevel(level)
+
 def file_facts(
     path:Path,  # of a file; of a folder nothing is said
 ) -> dict:
@@ -158,7 +171,7 @@ def file_facts(
 
 def beside(path, end): return path.with_name(f'{path.name}{end}')
 
-# %% ../nbs/32_export.ipynb #4fc5f275
+# %% ../nbs/32_export.ipynb #3310ae3a
 def export_network(
     name:str,  # one of `hdr.networks.shipped`
     path:Path|str,  # to be written; of a SavedModel a folder
@@ -171,13 +184,12 @@ def export_network(
     path, (suffix, save) = Path(path), formats[format]
     model = export_model(name, levels, folder)
     about = export_card(name, format, levels, model, opset if format == 'onnx' else None, folder)
-    if format == 'savedmodel': save(model, path)
-    else:
-        aside = path.with_name(f'.{path.name}{suffix}')  # its suffix says what it is to Keras
-        try:
-            save(model, aside)
-            aside.replace(path)
-        finally: aside.unlink(missing_ok=True)
+    aside = path.with_name(f'.{path.name}{suffix}') if suffix else path  # Keras goes by the suffix
+    try:
+        with hushed(): save(model, aside)
+        if suffix: aside.replace(path)
+    finally:
+        if suffix: aside.unlink(missing_ok=True)
     about |= file_facts(path)
     write_atomic(beside(path, '.json'), (json.dumps(about, indent=1)+'\n').encode())
     write_atomic(beside(path, '.md'), model_card(name, folder).encode())

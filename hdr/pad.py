@@ -230,7 +230,7 @@ def differences(
     times = {k: [js[k] for js in said] for k in ('first', 'all')}
     return {k: np.array(v) for k,v in (out | times).items()}
 
-# %% ../nbs/32_pad.ipynb #c998147d
+# %% ../nbs/32_pad.ipynb #5a9934d6
 try: from anywidget import AnyWidget
 except ImportError:
     class AnyWidget:  # type: ignore[no-redef]
@@ -239,11 +239,12 @@ except ImportError:
 
 def with_still(
     found:Any,  # what a widget shows of itself
-    png:bytes,
+    still:bytes,  # PNG or JPEG
 ) -> tuple[dict, dict]:  # data, metadata
     "The same with a picture, for where no widgets are: stored notebooks"
     data, about = found if isinstance(found, tuple) else (found or {}, {})
-    return data | {'image/png': base64.b64encode(png).decode()}, about
+    kind = 'image/png' if still[1:4] == b'PNG' else 'image/jpeg'
+    return data | {kind: base64.b64encode(still).decode()}, about
 
 # %% ../nbs/32_pad.ipynb #689c440b
 class Pad(AnyWidget):
@@ -287,7 +288,7 @@ class Pad(AnyWidget):
     def _repr_mimebundle_(self, **more):
         return with_still(super()._repr_mimebundle_(**more), self.still())
 
-# %% ../nbs/32_pad.ipynb #542923e4
+# %% ../nbs/32_pad.ipynb #1b761276
 def seen_digits(
     page:Page,  # with its image
 ) -> np.ndarray:  # (n,28,28) uint8, in the order of its lines
@@ -297,15 +298,16 @@ def seen_digits(
     return np.array(x, np.uint8).reshape(-1, 28, 28)
 
 def page_picture(
-    grey:np.ndarray,  # (h,w) uint8
+    page:Image.Image|np.ndarray,  # Pillow's, or (h,w) uint8
     most:int=1600,  # its longer side, pixels
-) -> str:  # URI
+) -> bytes:  # JPEG
     "A page to look at"
-    out = io.BytesIO()
-    Image.fromarray(image.shrink(grey, most)).save(out, 'JPEG', quality=70)
-    return as_uri(out.getvalue(), 'jpeg')
+    out, picture = io.BytesIO(), Image.fromarray(page) if isinstance(page, np.ndarray) else page
+    picture.thumbnail((most, most))
+    picture.save(out, 'JPEG', quality=70)
+    return out.getvalue()
 
-# %% ../nbs/32_pad.ipynb #fe6dd92a
+# %% ../nbs/32_pad.ipynb #a4086bcd
 class Viewer(AnyWidget):
     "A page that was read, to look into"
     _esm, _css = Pad._esm, Pad._css
@@ -319,12 +321,35 @@ class Viewer(AnyWidget):
     ):
         if page.image is None: raise ValueError('a page without its image: read it again')
         self.read = page
-        super().__init__(page=page_to_dict(page), picture=page_picture(page.image),
+        super().__init__(page=page_to_dict(page), picture=as_uri(page_picture(page.image), 'jpeg'),
             seen=seen_digits(page).tobytes(), threshold=threshold)
 
-    def still(self) -> bytes:  # PNG
+    def still(self) -> bytes:  # JPEG
         "The page with its boxes"
-        return image.png_bytes(self.read.show())
+        return page_picture(self.read.show(), 900)
 
     def _repr_mimebundle_(self, **more):
         return with_still(super()._repr_mimebundle_(**more), self.still())
+
+# %% ../nbs/32_pad.ipynb #98fa2682
+mount_script = """async state => {
+  const bytes = v => new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer)
+  const values = new Map(Object.entries(state).map(([k, v]) => [k, v && v.base64 !== undefined ? bytes(v) : v]))
+  const saved = [], el = document.createElement('div'), sheet = document.createElement('style')
+  const model = {get: k => values.get(k), set: (k, v) => values.set(k, v),
+    save_changes: () => saved.push(Object.fromEntries(values))}
+  sheet.textContent = state._css
+  document.head.append(sheet)
+  document.body.append(el)
+  const made = await import(URL.createObjectURL(new Blob([state._esm], {type: 'text/javascript'})))
+  made.default.render({model, el})
+  globalThis.saved = () => saved.map(s => ({answer: s.answer, shape: s.shape, bytes: s.levels.byteLength}))
+}"""
+
+def mount(
+    page,  # Playwright's
+    widget:AnyWidget,
+):
+    "Show a widget in a page, as a notebook does"
+    def coded(v): return dict(base64=base64.b64encode(v).decode()) if isinstance(v, bytes) else v
+    page.evaluate(mount_script, {k: coded(v) for k,v in widget.get_state().items()})

@@ -8,7 +8,7 @@ from PIL import Image
 from conftest import CHROMIUM, FLAGS
 from hdr.data import cores, load_mnist
 from hdr.image import png_bytes
-from hdr.pad import ask_page, constants, constants_file, differences, draw, mirrored, Pad, Viewer, write_pad
+from hdr.pad import ask_page, constants, constants_file, differences, draw, mirrored, mount, Pad, Viewer, write_pad
 from hdr.page import Cell, Digit, Line, Page, Table
 from hdr.people import hostile
 from hdr.recognize import Recognizer
@@ -207,24 +207,6 @@ def test_one_small_file_that_asks_nobody(file):
     assert file.stat().st_size < 1.5e6 and "default-src 'none'" in text and not any(s in text for s in ('https:', 'import(', 'fetch(', 'XMLHttp'))
 
 # In a notebook: what anywidget does, without it
-
-WIDGET = """async ([script, style, state]) => {
-  const values = new Map(Object.entries(state)), saved = []
-  for (const [k, v] of values) if (v && v.base64 !== undefined) values.set(k, new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer))
-  const model = {get: k => values.get(k), set: (k, v) => values.set(k, v), save_changes: () => saved.push(Object.fromEntries(values))}
-  const sheet = document.createElement('style'), el = document.createElement('div')
-  sheet.textContent = style
-  document.head.append(sheet)
-  document.body.append(el)
-  const made = await import(URL.createObjectURL(new Blob([script], {type: 'text/javascript'})))
-  made.default.render({model, el})
-  globalThis.saved = () => saved.map(s => ({answer: s.answer, shape: s.shape, bytes: s.levels.byteLength}))
-}"""
-
-def mount(page, widget):
-    def coded(v): return dict(base64=base64.b64encode(v).decode()) if isinstance(v, bytes) else v
-    state = {k: coded(v) for k,v in widget.get_state().items()}
-    page.evaluate(WIDGET, [state['_esm'], state['_css'], state])
 
 @pytest.fixture
 def empty(tmp_path):

@@ -61,7 +61,10 @@ function light_share(p) {  // above .5 paper is light
   const range = fill(bits(g), i => high[i]-low[i])
   const near = float(least*float(percentile(counts(range), rank, true)))
   let inside = 0, n = 0
-  for (let i = 0; i < range.length; i++) if (range[i] >= near) { n++; if (g.a[i] > (high[i]+low[i])/2) inside++ }
+  for (let i = 0; i < range.length; i++) if (range[i] >= near) {
+    n++
+    if (g.a[i] > (high[i]+low[i])/2) inside++
+  }
   let top = 0, bottom = 255, edge = 0
   for (const v of g.a) { top = Math.max(top, v); bottom = Math.min(bottom, v) }
   const light = i => { if (g.a[i] > (top+bottom)/2) edge++ }
@@ -78,7 +81,8 @@ function paper(p, window) {  // without ink, in few pixels
 }
 
 function light_missing(p, ground) {
-  const least = K.light_missing[1], under = resize(ground, p.h, p.w, 'linear').a, out = new Float32Array(p.a.length)
+  const least = K.light_missing[1], under = resize(ground, p.h, p.w, 'linear').a
+  const out = new Float32Array(p.a.length)
   for (let i = 0; i < out.length; i++) out[i] = Math.max(0, under[i]-p.a[i])/Math.max(under[i], least)
   return like(p, out)
 }
@@ -89,7 +93,8 @@ function digit_levels(missing) {  // where ink begins and where it is full, or n
   const some = holds => n.map((v, level) => holds(level) ? v : 0)
   const ink_counts = some(level => level > threshold)
   if (!any(ink_counts)) return null
-  const top = percentile(ink_counts, rank), noise = percentile(some(level => level <= noise_share*threshold), noise_rank)
+  const top = percentile(ink_counts, rank)
+  const noise = percentile(some(level => level <= noise_share*threshold), noise_rank)
   if (top < least || top < times*noise) return null
   const low = Math.max(above_noise*noise, faintest*top)
   return [low/255, Math.max(top, low+1)/255]
@@ -154,7 +159,8 @@ function remove_edge_rules(a) {  // `a` itself where there are none
   const [faint, run, least, thick, smallest, ink_level] = K.remove_edge_rules
   for (const turn of [false, true]) {
     const b = turn ? turned(a) : a
-    if (Math.min(b.h, b.w) < smallest || !has_run(b, float(faint), Math.max(K.find_rules[0], Math.trunc(run*b.w)), 4)) continue
+    const shortest = Math.max(K.find_rules[0], Math.trunc(run*b.w))
+    if (Math.min(b.h, b.w) < smallest || !has_run(b, float(faint), shortest, 4)) continue
     const rules = find_rules(close(above(b, faint), 1, 5), run*b.w, least*b.w, thick*b.h)
     if (!any(rules.a) || !is_beside_ink(b, rules)) continue
     const through = crossing_strokes(above(b, ink_level), rules, 4).a, wide = dilate(rules, 3, 3).a
@@ -230,7 +236,10 @@ function resized(a, side) {
 function pen_width(a) {
   const [level, slack] = K.pen_width, away = distances(above(a, level)), wide = dilate(away, 3, 3).a
   let sum = 0, n = 0
-  for (let i = 0; i < wide.length; i++) if (away.a[i] > 0 && away.a[i] >= float(wide[i]-slack)) { sum += away.a[i]; n++ }
+  for (let i = 0; i < wide.length; i++) if (away.a[i] > 0 && away.a[i] >= float(wide[i]-slack)) {
+    sum += away.a[i]
+    n++
+  }
   return n ? 2*sum/n-1 : 0
 }
 

@@ -19,18 +19,24 @@ function from_half(bytes) {  // float16, the lower byte first
 const image = (h, w, c, a) => ({h, w, c, a: a || new Float32Array(h*w*c)})
 const same = (n, k, step) => [Math.ceil(n/step), Math.max(0, (Math.ceil(n/step)-1)*step+k-n) >> 1]
 
-function add_up(a, from, depth, k, row, sum, n) {  // depth values times n weights each; four at a time where they are not 0
+// `depth` values times n weights each, added up: four values at a time, those that are not 0
+function add_up(a, from, depth, k, row, sum, n) {
   let c = 0
   while (c < depth) {
     let n0 = -1, n1 = -1, n2 = -1, n3 = -1
     while (c < depth && n3 < 0) {
-      if (a[from+c] !== 0) { if (n0 < 0) n0 = c; else if (n1 < 0) n1 = c; else if (n2 < 0) n2 = c; else n3 = c }
+      if (a[from+c] === 0) ;
+      else if (n0 < 0) n0 = c
+      else if (n1 < 0) n1 = c
+      else if (n2 < 0) n2 = c
+      else n3 = c
       c++
     }
     if (n0 < 0) return
     const v0 = a[from+n0], r0 = row+n0*n
     if (n3 < 0) {
-      for (const m of [n0, n1, n2]) if (m >= 0) for (let o = 0, v = a[from+m], r = row+m*n; o < n; o++) sum[o] += v*k[r+o]
+      for (const m of [n0, n1, n2]) if (m >= 0)
+        for (let o = 0, v = a[from+m], r = row+m*n; o < n; o++) sum[o] += v*k[r+o]
       continue
     }
     const v1 = a[from+n1], v2 = a[from+n2], v3 = a[from+n3], r1 = row+n1*n, r2 = row+n2*n, r3 = row+n3*n
@@ -40,7 +46,8 @@ function add_up(a, from, depth, k, row, sum, n) {  // depth values times n weigh
 
 const kinds = {
   Conv2D({kernel: [kh, kw], step}, [v], [k]) {
-    const [h, top] = same(v.h, kh, step), [w, left] = same(v.w, kw, step), depth = v.c, n = k.length/(kh*kw*depth)
+    const [h, top] = same(v.h, kh, step), [w, left] = same(v.w, kw, step)
+    const depth = v.c, n = k.length/(kh*kw*depth)
     const out = image(h, w, n), sum = new Float64Array(n), a = v.a
     for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
       sum.fill(0)
@@ -54,7 +61,8 @@ const kinds = {
     return out
   },
   BatchNormalization({epsilon}, [v], [gamma, beta, mean, variance]) {
-    const by = gamma.map((g, c) => g/Math.sqrt(variance[c]+epsilon)), plus = beta.map((b, c) => b-mean[c]*by[c])
+    const by = gamma.map((g, c) => g/Math.sqrt(variance[c]+epsilon))
+    const plus = beta.map((b, c) => b-mean[c]*by[c])
     return image(v.h, v.w, v.c, v.a.map((one, i) => one*by[i % v.c]+plus[i % v.c]))
   },
   ReLU(_, [v]) { return image(v.h, v.w, v.c, v.a.map(one => one > 0 ? one : 0)) },
@@ -95,7 +103,8 @@ class Network {  // what hdr.networks.Network is in Python
   constructor({layers, weights, card}) {
     const numbers = from_half(weights instanceof Uint8Array ? weights : from_base64(weights))
     let at = 0
-    this.layers = layers.map(l => ({...l, arrays: l.sizes.map(n => Float64Array.from(numbers.subarray(at, at += n)))}))
+    const next = n => Float64Array.from(numbers.subarray(at, at += n))
+    this.layers = layers.map(l => ({...l, arrays: l.sizes.map(next)}))
     this.card = card
   }
   outputs(x) {  // of 28x28 levels 0..255

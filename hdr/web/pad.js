@@ -1,4 +1,4 @@
-// A drawing pad that says which digit it holds. `mount_pad` puts it into any element: of a page, of a notebook.
+// A drawing pad that says which digit it holds. `mount_pad` puts it into any element.
 
 const pad_side = 192  // pixels that the recogniser gets of a drawing
 const most_pixels = 64e6, sharp_pixels = 16e6, patience = 20000  // of photographs; milliseconds
@@ -10,6 +10,9 @@ function made(tag, known = {}, ...children) {
   one.append(...children)
   return one
 }
+
+const box = (className, tag = 'div', ...children) => made(tag, {className}, ...children)
+const square = side => made('canvas', {width: side, height: side})
 
 // Pictures out of files
 
@@ -47,7 +50,8 @@ function pixels_of(source, w, h) {
 }
 
 function shown_small(canvas) {  // enough to look at
-  const by = Math.min(1, 1024/Math.max(canvas.width, canvas.height)), size = n => Math.max(1, Math.round(n*by))
+  const by = Math.min(1, 1024/Math.max(canvas.width, canvas.height))
+  const size = n => Math.max(1, Math.round(n*by))
   const small = made('canvas', {width: size(canvas.width), height: size(canvas.height)})
   small.getContext('2d').drawImage(canvas, 0, 0, small.width, small.height)
   return small
@@ -56,7 +60,8 @@ function shown_small(canvas) {  // enough to look at
 const camera_words = {NotAllowedError: 'the camera is closed to this page: allow it in the browser',
   NotFoundError: 'there is no camera here', NotReadableError: 'the camera is in use, or does not answer',
   OverconstrainedError: 'there is no such camera here', SecurityError: 'the camera is closed to this page'}
-const unserved = 'a page from disk gets no camera: take a photograph and open it here, or use the page on a server'
+const unserved = 'a page from disk gets no camera: take a photograph and open it here, '+
+  'or use the page on a server'
 
 // What is drawn: strokes and pictures, one after the other
 
@@ -89,7 +94,11 @@ function draw_all(canvas, items) {
 }
 
 class Drawing {
-  constructor() { this.items = []; this.history = []; this.small = made('canvas', {width: pad_side, height: pad_side}) }
+  constructor() {
+    this.items = []
+    this.history = []
+    this.small = square(pad_side)
+  }
   change(items) { this.history.push(this.items); this.items = items }
   add(item) { this.change([...this.items, item]) }
   undo() { if (this.history.length) this.items = this.history.pop() }
@@ -107,9 +116,9 @@ class Drawing {
 class Bars {
   constructor() {
     this.names = [...'0123456789', 'none', 'printed']
-    this.rows = this.names.map(name => ({fill: made('span', {className: 'fill'}), says: made('span', {className: 'says'})}))
-    this.element = made('div', {className: 'bars'}, ...this.names.map((name, i) => made('div', {className: `bar ${name}`},
-      made('span', {className: 'name', textContent: name}), made('span', {className: 'track'}, this.rows[i].fill),
+    this.rows = this.names.map(() => ({fill: box('fill', 'span'), says: box('says', 'span')}))
+    this.element = box('bars', 'div', ...this.names.map((name, i) => box(`bar ${name}`, 'div',
+      made('span', {className: 'name', textContent: name}), box('track', 'span', this.rows[i].fill),
       this.rows[i].says)))
   }
   show(values, best) {  // twelve, or null for nothing
@@ -128,17 +137,29 @@ function draw_levels(canvas, x) {  // 28x28
   context.putImageData(data, 0, 0)
 }
 
+function in_words(answer) {
+  const how = percent(answer.confidence)
+  if (!answer.rejected) return `${how} sure; then ${answer.second}`
+  return `no digit; of digits likeliest ${best_of(answer.probabilities.slice(0, 10))}, ${how}`
+}
+
+function warm_up(recognizer) {  // so that the first answer is as fast as the next
+  const scribble = {points: [[.3, .2], [.7, .3], [.4, .8]], width: .08}
+  const {data} = draw_all(square(pad_side), [scribble]).getImageData(0, 0, pad_side, pad_side)
+  const grey = to_grey(data, pad_side, pad_side)
+  for (let k = 0; k < 3; k++) recognizer.second({...recognizer.first(grey), trust: 0})
+}
+
 function mount_pad(root, recognizers, {page = false, said = () => {}, start = null} = {}) {
   const drawing = new Drawing(), names = Object.keys(recognizers)
-  const state = {name: names[0], brush: .075, erase: false, stroke: null, waiting: 0, camera: null, times: {}, items: drawing.items}
-  const canvas = made('canvas', {className: 'paper', width: 3*pad_side, height: 3*pad_side, tabIndex: 0})
+  const state = {name: names[0], brush: .075, erase: false, stroke: null, waiting: 0, camera: null, times: {}}
+  const canvas = Object.assign(square(3*pad_side), {className: 'paper', tabIndex: 0})
   canvas.setAttribute('aria-label', 'draw a digit here')
   const hint = made('div', {className: 'hint', textContent: 'draw a digit'})
   const video = made('video', {playsInline: true, muted: true, hidden: true})
   const take = made('button', {className: 'take', textContent: 'take the picture', hidden: true})
-  const digit = made('div', {className: 'digit'}), sure = made('div', {className: 'sure'})
-  const notes = made('div', {className: 'notes'}), status = made('div', {className: 'status'})
-  const seen = made('canvas', {className: 'seen', width: 28, height: 28}), bars = new Bars(), time = made('div', {className: 'time'})
+  const [digit, sure, notes, status, time] = 'digit sure notes status time'.split(' ').map(name => box(name))
+  const seen = Object.assign(square(28), {className: 'seen'}), bars = new Bars()
   status.setAttribute('role', 'status')
   digit.setAttribute('aria-live', 'polite')
   const say = words => { status.textContent = words }
@@ -149,13 +170,13 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
   function show(answer, ms) {
     const blank = !answer || answer.notes.includes('blank')
     hint.hidden = drawing.items.length > 0 || !!state.stroke
-    digit.textContent = blank ? '' : answer.rejected ? '–' : answer.digit
-    digit.classList.toggle('none', !blank && answer.rejected)
-    sure.textContent = blank ? (drawing.items.length ? 'nothing stands out: no digit' : '') :
-      answer.rejected ? `no digit; of digits likeliest ${best_of(answer.probabilities.slice(0, 10))}, ${percent(answer.confidence)}` :
-        `${percent(answer.confidence)} sure; then ${answer.second}`
-    bars.show(blank ? null : [...answer.probabilities, answer.printed], blank || answer.rejected ? -1 : answer.digit)
-    notes.replaceChildren(...(blank ? [] : answer.notes).map(n => made('span', {className: 'note', textContent: n})))
+    const none = blank || answer.rejected
+    digit.textContent = blank ? '' : none ? '–' : answer.digit
+    digit.classList.toggle('none', none)
+    sure.textContent = !blank ? in_words(answer) : drawing.items.length ? 'nothing stands out: no digit' : ''
+    bars.show(blank ? null : [...answer.probabilities, answer.printed], none ? -1 : answer.digit)
+    const chips = blank ? [] : answer.notes.map(n => made('span', {className: 'note', textContent: n}))
+    notes.replaceChildren(...chips)
     draw_levels(seen, answer ? answer.x : new Uint8Array(784))
     time.textContent = answer && ms ? `${state.name}, ${ms.toFixed(0)} ms` : ''
   }
@@ -166,7 +187,8 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
     const now = state.stroke ? {...drawing, items: [...items, state.stroke]} : drawing
     Object.setPrototypeOf(now, Drawing.prototype)
     if (!now.items.length) { show(null); return said(null, null) }
-    const began = performance.now(), grey = now.grey(), recognizer = recognizers[state.name], first = recognizer.first(grey)
+    const began = performance.now(), grey = now.grey()
+    const recognizer = recognizers[state.name], first = recognizer.first(grey)
     const answer = recognizer.answer(first, now.notes())
     show(answer, state.times.first = performance.now()-began)
     if (!final) return
@@ -197,7 +219,8 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
     e.preventDefault()
     canvas.focus({preventScroll: true})
     canvas.setPointerCapture(e.pointerId)
-    state.stroke = {points: [place(e)], width: state.brush, erase: state.erase || e.buttons === 32, by: e.pointerId}
+    const erase = state.erase || e.buttons === 32  // the other end of a pen
+    state.stroke = {points: [place(e)], width: state.brush, erase, by: e.pointerId}
     hint.hidden = true
     say('')
     redraw()
@@ -287,12 +310,13 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
     state.erase = !state.erase
     eraser.setAttribute('aria-pressed', state.erase)
   })
-  const width = made('input', {type: 'range', min: 2, max: 20, value: 100*state.brush, title: 'width of the brush',
-    oninput: () => { state.brush = width.value/100 }})
+  const width = made('input', {type: 'range', min: 2, max: 20, value: 100*state.brush,
+    title: 'width of the brush', oninput: () => { state.brush = width.value/100 }})
   width.setAttribute('aria-label', 'width of the brush')
   const undo = () => { drawing.undo(); say(''); changed() }
   const clear = () => { if (drawing.items.length) drawing.change([]); close_camera(); say(''); changed() }
-  const networks = made('select', {title: 'network', onchange: () => { state.name = networks.value; judge() }},
+  const choose = () => { state.name = networks.value; judge() }
+  const networks = made('select', {title: 'network', onchange: choose},
     ...names.map(n => made('option', {value: n, textContent: n})))
   networks.setAttribute('aria-label', 'network')
   root.addEventListener('keydown', e => {
@@ -306,21 +330,18 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
     e.stopPropagation()
   })
 
-  const tools = made('div', {className: 'tools'}, button('undo', 'undo (z)', undo), button('clear', 'clear (Delete)', clear), eraser,
-    made('label', {}, 'brush ', width), button('picture', 'a file; or drop it, or paste it', () => chooser.click()),
+  const tools = box('tools', 'div',
+    button('undo', 'undo (z)', undo),
+    button('clear', 'clear (Delete)', clear), eraser, made('label', {}, 'brush ', width),
+    button('picture', 'a file; or drop it, or paste it', () => chooser.click()),
     button('camera', 'take a photograph', open_camera), chooser)
+  const figure = made('figure', {}, seen, made('figcaption', {textContent: 'what the network sees'}))
   root.classList.add('hdr-pad')
-  root.append(made('div', {className: 'left'}, made('div', {className: 'sheet'}, canvas, hint, video, take), tools, status),
-    made('div', {className: 'right'}, made('div', {className: 'answer'}, digit, made('div', {className: 'about'}, sure, notes)), bars.element,
-      made('div', {className: 'below'}, made('figure', {}, seen, made('figcaption', {textContent: 'what the network sees'})),
-        made('div', {className: 'which'}, made('label', {}, 'network ', networks), time))))
+  root.append(box('left', 'div', box('sheet', 'div', canvas, hint, video, take), tools, status),
+    box('right', 'div', box('answer', 'div', digit, box('about', 'div', sure, notes)), bars.element,
+      box('below', 'div', figure, box('which', 'div', made('label', {}, 'network ', networks), time))))
   if (start) drawing.items = [start]
   changed()
-  const scribble = {points: [[.3, .2], [.7, .3], [.4, .8]], width: .08}  // so that the first answer is as fast as the next
-  setTimeout(() => {
-    const trial = draw_all(made('canvas', {width: pad_side, height: pad_side}), [scribble]).getImageData(0, 0, pad_side, pad_side)
-    const grey = to_grey(trial.data, pad_side, pad_side)
-    for (let k = 0; k < 3; k++) recognizers[state.name].second({...recognizers[state.name].first(grey), trust: 0})
-  }, 50)
+  setTimeout(() => warm_up(recognizers[state.name]), 50)
   return {state, drawing, open_file, clear, undo, close: close_camera}
 }

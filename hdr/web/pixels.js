@@ -1,4 +1,5 @@
-// What OpenCV and NumPy do to pictures, with their roundings. A picture is {h, w, a}: rows one after the other.
+// What OpenCV and NumPy do to pictures, with their roundings.
+// A picture is {h, w, a}: rows one after the other.
 
 const picture = (h, w, a) => ({h, w, a})
 const like = (p, a) => ({h: p.h, w: p.w, a})
@@ -159,7 +160,8 @@ function weighted(p, columns, rows) {
 
 function linear_bytes(p, columns, rows) {  // in whole numbers of 2048 parts
   const {h, w, a} = p, to_w = columns.length, to_h = rows.length, out = new Uint8Array(to_h*to_w)
-  const two = taps => Int32Array.from(taps.flatMap(([[s, v], [t, u] = [s, 0]]) => [s, t, even(v*2048), even(u*2048)]))
+  const whole = ([[s, v], [t, u] = [s, 0]]) => [s, t, even(v*2048), even(u*2048)]
+  const two = taps => Int32Array.from(taps.flatMap(whole))
   const X = two(columns), Y = two(rows), wide = new Int32Array(h*to_w)
   for (let y = 0; y < h; y++) for (let x = 0, k = 0, from = y*w; x < to_w; x++, k += 4)
     wide[y*to_w+x] = a[from+X[k]]*X[k+2]+a[from+X[k+1]]*X[k+3] >> 4
@@ -172,8 +174,9 @@ function linear_bytes(p, columns, rows) {  // in whole numbers of 2048 parts
 
 function resize(p, h, w, how) {  // 'area', 'linear' or 'cubic'; bytes stay bytes
   if (h === p.h && w === p.w) return p
-  const taps = (from, to) => how === 'cubic' ? cubic_taps(from, to) : how === 'linear' ? linear_taps(from, to) :
-    p.h >= h && p.w >= w ? area_taps(from, to) : linear_taps(from, to, true)
+  const smaller = p.h >= h && p.w >= w
+  const taps = (from, to) => how === 'cubic' ? cubic_taps(from, to) :
+    how === 'linear' || !smaller ? linear_taps(from, to, how === 'area') : area_taps(from, to)
   const bytes = p.a instanceof Uint8Array
   if (bytes && (how === 'linear' || p.h < h || p.w < w)) return linear_bytes(p, taps(p.w, w), taps(p.h, h))
   const out = weighted(p, taps(p.w, w), taps(p.h, h))
@@ -276,7 +279,8 @@ const erode = (p, h, w) => spread(p, h, w, true)
 const close = (p, h, w) => erode(dilate(p, h, w), h, w)
 const open_ = (p, h, w) => dilate(erode(p, h, w), h, w)
 
-function has_run(p, level, n, gap = 0) {  // in rows of what is above a level, after `close(1, gap+1)`: would `erode(1, n)` leave any?
+// In rows of what is above a level, after `close(1, gap+1)`: would `erode(1, n)` leave any?
+function has_run(p, level, n, gap = 0) {
   const {h, w, a} = p, left = n >> 1, right = n-1-left, slack = gap >> 1
   for (let y = 0; y < h; y++) {
     let x = 0
@@ -288,7 +292,8 @@ function has_run(p, level, n, gap = 0) {  // in rows of what is above a level, a
       const begins = start <= slack, ends = end >= w-1-slack
       if (begins) start = 0
       if (ends) end = w-1
-      if (end-start+1 >= n || begins && ends || begins && end >= right || ends && w-1-left >= start) return true
+      if (end-start+1 >= n || begins && ends) return true
+      if (begins && end >= right || ends && w-1-left >= start) return true
     }
   }
   return false

@@ -77,14 +77,16 @@ function look(grey, {dark, marks = 'digit', window = 0} = {}) {
 
 function whole_look(seen) {
   const [paper_light, high_rank] = K.whole_look
-  const small = resize(seen.light > paper_light ? inverted(seen.grey) : seen.grey, 28, 28, 'area'), n = counts(small.a)
+  const grey = seen.light > paper_light ? inverted(seen.grey) : seen.grey
+  const small = resize(grey, 28, 28, 'area'), n = counts(small.a)
   const low = percentile(n, 5), by = 255/Math.max(percentile(n, high_rank)-low, 1)
   const x = Uint8Array.from(small.a, v => Math.min(255, Math.max(0, (v-low)*by)))
   return {...seen, x, notes: [...seen.notes, 'read as a whole']}
 }
 
 function second_looks(seen) {  // functions, each of which looks
-  const [paper_light, least_main, most_kept, low, high] = K.second_looks, dark = seen.light > paper_light, widest = 2*longest(seen.grey)
+  const [paper_light, least_main, most_kept, low, high] = K.second_looks
+  const dark = seen.light > paper_light, widest = 2*longest(seen.grey)
   const tries = []
   if (least_main < seen.main && seen.main < 1) tries.push({dark, marks: 'main'})
   if (seen.kept_share < most_kept) tries.push({dark, marks: 'all'})
@@ -135,8 +137,13 @@ class Recognizer {
     const rejected = float(sure) < this.threshold || !any(seen.x)
     const all = [...notes, ...seen.notes]
     if (p[10] > K.answer[0] && !seen.notes.includes('blank')) all.push('no digit')
-    return {digit: rejected ? null : digit, confidence: sure, rejected, second, notes: all, printed: seen.printed,
-      probabilities: Array.from(p), x: seen.x}
+    return {digit: rejected ? null : digit, confidence: sure, rejected, second, notes: all,
+      printed: seen.printed, probabilities: Array.from(p), x: seen.x}
   }
   classify(grey, notes = []) { return this.answer(this.second(this.first(shrunk(grey))), notes) }
+}
+
+function recognizers_of(networks) {  // by name
+  const made_of = ([name, network]) => [name, new Recognizer(new Network(network))]
+  return Object.fromEntries(Object.entries(networks).map(made_of))
 }

@@ -1,9 +1,8 @@
-// The one file: the pad with the networks that stand in the page. `hdr` is there for scripts of one's own.
+// The one file: the pad with the networks that stand in the page. `hdr` is for scripts of one's own.
 
 const data = JSON.parse(document.getElementById('data').textContent)
 use_constants(data.constants)
-const recognizers = {}
-for (const [name, network] of Object.entries(data.networks)) recognizers[name] = new Recognizer(new Network(network))
+const recognizers = recognizers_of(data.networks)
 document.body.classList.toggle('framed', window.parent !== window)
 const pad = mount_pad(document.getElementById('pad'), recognizers, {page: true})
 

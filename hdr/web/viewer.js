@@ -31,15 +31,17 @@ function mount_viewer(root, {picture, page, seen, threshold}) {
   for (const kind of ['tables', 'fields']) for (const place of page[kind] || [])
     svg.append(drawn('rect', {class: kind, ...around(place.box, by)}))
   const boxes = digits.map((d, i) => {
-    const box = drawn('rect', {class: 'digit-box', tabindex: 0, 'aria-label': `read as ${shown_digit(d)}`, ...around(d.box, by)})
-    for (const event of ['pointerenter', 'focus', 'click']) box.addEventListener(event, () => show(i))
-    svg.append(box)
-    return box
+    const label = {class: 'digit-box', tabindex: 0, 'aria-label': `read as ${shown_digit(d)}`}
+    const frame = drawn('rect', {...label, ...around(d.box, by)})
+    for (const event of ['pointerenter', 'focus', 'click']) frame.addEventListener(event, () => show(i))
+    svg.append(frame)
+    return frame
   })
-  const digit = made('div', {className: 'digit'}), about = made('div', {className: 'sure'}), bars = new Bars()
-  const small = made('canvas', {className: 'seen', width: 28, height: 28}), status = made('div', {className: 'status'})
-  const unsure = made('span'), slider = made('input', {type: 'range', min: 0, max: 100, value: Math.round(100*threshold),
-    oninput: () => { state.threshold = slider.value/100; mark() }})
+  const [digit, about, status] = 'digit sure status'.split(' ').map(name => box(name)), bars = new Bars()
+  const small = Object.assign(square(28), {className: 'seen'}), unsure = made('span')
+  const slide = () => { state.threshold = slider.value/100; mark() }
+  const slider = made('input', {type: 'range', min: 0, max: 100,
+    value: Math.round(100*threshold), oninput: slide})
   slider.setAttribute('aria-label', 'threshold')
   status.setAttribute('role', 'status')
 
@@ -57,19 +59,22 @@ function mount_viewer(root, {picture, page, seen, threshold}) {
   }
 
   function mark() {
-    const low = digits.filter(d => d.rejected || d.confidence < state.threshold).length
-    boxes.forEach((b, i) => b.classList.toggle('low', digits[i].rejected || digits[i].confidence < state.threshold))
-    unsure.textContent = `${percent(state.threshold)}: ${low} of ${digits.length} below`
+    const low = digits.map(d => d.rejected || d.confidence < state.threshold), n = low.filter(v => v).length
+    boxes.forEach((b, i) => b.classList.toggle('low', low[i]))
+    unsure.textContent = `${percent(state.threshold)}: ${n} of ${digits.length} below`
   }
 
-  const buttons = (page.tables || []).map((t, k) => made('button', {type: 'button', textContent: `copy table ${k+1} as text`,
-    onclick: async () => { status.textContent = await copy(table_text(t)) ? 'copied' : 'this browser lets nothing be copied' }}))
+  const copies = async table => {
+    status.textContent = await copy(table_text(table)) ? 'copied' : 'this browser lets nothing be copied'
+  }
+  const buttons = (page.tables || []).map((table, k) => made('button', {type: 'button',
+    textContent: `copy table ${k+1} as text`, onclick: () => copies(table)}))
+  const figure = made('figure', {}, small, made('figcaption', {textContent: 'what the network saw'}))
   root.classList.add('hdr-pad', 'hdr-viewer')
-  root.append(made('div', {className: 'left'}, made('div', {className: 'scan'}, svg)),
-    made('div', {className: 'right'}, made('div', {className: 'tools'}, made('label', {}, 'threshold ', slider), unsure),
-      made('div', {className: 'answer'}, digit, made('div', {className: 'about'}, about)), bars.element,
-      made('div', {className: 'below'}, made('figure', {}, small, made('figcaption', {textContent: 'what the network saw'}))),
-      made('div', {className: 'tools'}, ...buttons), status))
+  root.append(box('left', 'div', box('scan', 'div', svg)),
+    box('right', 'div', box('tools', 'div', made('label', {}, 'threshold ', slider), unsure),
+      box('answer', 'div', digit, box('about', 'div', about)), bars.element, box('below', 'div', figure),
+      box('tools', 'div', ...buttons), status))
   mark()
   if (digits.length) show(0)
 }

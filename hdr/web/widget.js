@@ -1,13 +1,14 @@
 // What anywidget calls: the pad or the viewer, in a cell of a notebook.
 
-const bytes_of = view => view && view.byteLength ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : null
+const bytes_of = view => view && view.byteLength ?
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : null
 
 function render_pad(model, el) {
   use_constants(model.get('constants'))
-  const recognizers = {}
-  for (const [name, network] of Object.entries(model.get('networks'))) recognizers[name] = new Recognizer(new Network(network))
+  const recognizers = recognizers_of(model.get('networks'))
   const [h, w] = model.get('shape'), levels = bytes_of(model.get('levels'))
-  const pad = mount_pad(el, recognizers, {start: levels && start_item(picture(h, w, levels)), said(answer, grey) {
+  const start = levels && start_item(picture(h, w, levels))
+  const pad = mount_pad(el, recognizers, {start, said(answer, grey) {
     model.set('answer', answer ? {...answer, x: undefined} : {})
     model.set('shape', grey ? [grey.h, grey.w] : [0, 0])
     model.set('levels', new DataView(grey ? grey.a.slice().buffer : new ArrayBuffer(0)))
@@ -25,9 +26,9 @@ function start_item(grey) {  // a picture that Python has put there
 }
 
 function render_viewer(model, el) {
-  const known = name => model.get(name)
-  mount_viewer(el, {picture: known('picture'), page: known('page'), seen: bytes_of(known('seen')) || new Uint8Array(0),
-    threshold: known('threshold')})
+  const seen = bytes_of(model.get('seen')) || new Uint8Array(0)
+  const [picture, page, threshold] = ['picture', 'page', 'threshold'].map(name => model.get(name))
+  mount_viewer(el, {picture, page, seen, threshold})
 }
 
 export default {render({model, el}) {

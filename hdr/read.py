@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator
 from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
-from .ink import page_ink, rescale, to_mnist
+from .ink import page_ink, rescale, to_mnist, turn_dark_regions, turn_dark_regions
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
@@ -115,7 +115,7 @@ def read_plain(
     "A page without tables, boxes or lines to write on"
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
-    ink = page_ink(rescale(grey, shrink))
+    ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
     k, angle = page_orientation(ink) if turn and not field else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
     level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
@@ -218,7 +218,7 @@ def read_ruled(
     strip = min(grey.shape) < least_page  # too low for a page: a comb at most
     small = rescale(grey, shrink)
     view = View(small, np.eye(3), 0) if strip else straighten(small, turn)
-    layout = find_layout(view.image)
+    layout = find_layout(turn_dark_regions(view.image))
     if strip: keep_boxes(layout)
     if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
     tables, fields, rest = read_layout(layout, threshold)

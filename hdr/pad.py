@@ -246,7 +246,7 @@ def with_still(
     kind = 'image/png' if still[1:4] == b'PNG' else 'image/jpeg'
     return data | {kind: base64.b64encode(still).decode()}, about
 
-# %% ../nbs/32_pad.ipynb #689c440b
+# %% ../nbs/32_pad.ipynb #cbd39c84
 class Pad(AnyWidget):
     "A pad to draw a digit on, or to drop a picture on; `observe` it as any widget"
     _esm = web_text((*scripts, 'viewer', 'widget'), 'js')
@@ -254,7 +254,7 @@ class Pad(AnyWidget):
     kind = traitlets.Unicode('pad').tag(sync=True)
     constants, networks = traitlets.Dict().tag(sync=True), traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)  # digit, confidence, probabilities, notes and more
-    levels = traitlets.Bytes().tag(sync=True)
+    levels = traitlets.Bytes().tag(sync=True, from_json=lambda v,_: bytes(v))  # of `image`
     shape = traitlets.List([0, 0]).tag(sync=True)
 
     def __init__(self,

@@ -331,10 +331,11 @@ class Viewer(AnyWidget):
     def _repr_mimebundle_(self, **more):
         return with_still(super()._repr_mimebundle_(**more), self.still())
 
-# %% ../nbs/32_pad.ipynb #98fa2682
+# %% ../nbs/32_pad.ipynb #34823a97
 mount_script = """async state => {
   const bytes = v => new DataView(Uint8Array.from(atob(v.base64), c => c.charCodeAt(0)).buffer)
-  const values = new Map(Object.entries(state).map(([k, v]) => [k, v && v.base64 !== undefined ? bytes(v) : v]))
+  const plain = v => v && v.base64 !== undefined ? bytes(v) : v
+  const values = new Map(Object.entries(state).map(([k, v]) => [k, plain(v)]))
   const saved = [], el = document.createElement('div'), sheet = document.createElement('style')
   const model = {get: k => values.get(k), set: (k, v) => values.set(k, v),
     save_changes: () => saved.push(Object.fromEntries(values))}
@@ -343,7 +344,8 @@ mount_script = """async state => {
   document.body.append(el)
   const made = await import(URL.createObjectURL(new Blob([state._esm], {type: 'text/javascript'})))
   made.default.render({model, el})
-  globalThis.saved = () => saved.map(s => ({answer: s.answer, shape: s.shape, bytes: s.levels.byteLength}))
+  const sent = s => ({answer: s.answer, shape: s.shape, bytes: s.levels.byteLength})
+  globalThis.saved = () => saved.map(sent)
 }"""
 
 def mount(

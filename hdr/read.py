@@ -151,7 +151,19 @@ def lines_of_page(
     if doubted and len(digits) > lone_digits: return []
     for d in digits: d.box = on_page(d.box)
     if threshold: lines = confirm_lone_digits(lines, grey, threshold)
+    reject_cut_off(lines, grey.shape)
     return [l for l in lines if not doubted or '?' not in l.text]
+
+def reject_cut_off(
+    lines:list[Line],  # are changed
+    shape:tuple[int,int],  # of the page
+):
+    "A lone mark that the picture cuts off may be anything: the corner of a table, a finger, a shadow"
+    (h, w), edge = shape, max(2, max(shape)//400)
+    for l in lines if len(lines) > 1 else ():
+        if len(l.digits) > 1: continue
+        x0, y0, x1, y1 = l.box
+        if min(x0, y0, w-x1, h-y1) <= edge: l.digits[0].rejected = True; mark_rejected(l)
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
 least_page = 200  # pixels

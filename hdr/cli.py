@@ -45,7 +45,7 @@ raw = argparse.RawDescriptionHelpFormatter  # help texts keep their lines
 # %% ../nbs/42_cli.ipynb #c07c7048
 def parser() -> Parser:  # of the whole command line
     "All commands with their options"
-    from hdr import read_cli, review_cli  # add their own
+    from hdr import pad_cli, read_cli, review_cli  # add their own
     about = 'Handwritten digit recognition, from raw MNIST to results.'
     top = Parser('hdr', description=about, epilog=overview, formatter_class=raw)
     top.add_argument('--version', action='version', version=f'hdr {__version__}')
@@ -64,6 +64,7 @@ overview = '''examples:
   hdr form new blank.pdf -o form.json       a form: find its fields; `hdr form read` fills rows
   hdr classify photo.jpg                    which digit is this?
   hdr review results.json                   look at what was read, and correct it
+  hdr pad -o hdr.html                       a page to draw on, for any browser
   hdr run                                   everything: data, models, training, results
   hdr train --model small --seeds 5         train one network, five times
   hdr bench train                           how fast is training here?

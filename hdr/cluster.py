@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/44_cluster.ipynb #cb735ff9
-import errno, io, json, os, re, sys, time
+# %% ../nbs/44_cluster.ipynb #c500362f
+import errno, io, json, logging, os, re, sys, time
+import numpy as np
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Any, Callable, Iterator
 from . import __version__
 from .data import extra, write_atomic
 from .jobs import silence_stderr, Workers
+from .recognize import shared_recognizer
 from .run import error_message, UsageError
 from .scale import columns, empty_row, Reader, safe_text
 from .sources import fetch, load_partition, load_plan, write_plan
@@ -69,7 +71,7 @@ def count_rows(rows:list[dict]) -> dict:
     errors = Counter(re.sub(r'\d+', 'N', r['error']) for r in rows if r['error'])
     return dict(rows=len(rows), flagged=sum(r['flagged'] and not r['error'] for r in rows), errors=dict(errors))
 
-# %% ../nbs/44_cluster.ipynb #31a2e208
+# %% ../nbs/44_cluster.ipynb #a9578eb9
 @dataclass(frozen=True)
 class Work:
     "A partition, or a piece of one"
@@ -100,7 +102,9 @@ def reader_of_run(
     "Once in a process"
     with open(Path(folder)/'_plan.jsonl', encoding='utf-8') as file: header = json.loads(file.readline())
     reader = Reader(**header['reader'])
-    with silence_stderr(): found = reader.weights
+    with silence_stderr():  # of the runtime, too, which greets when it is first asked
+        found = reader.weights
+        shared_recognizer().probabilities(np.zeros((1,28,28), np.uint8))
     if (found, __version__) != (header['weights'], header['hdr']):
         raise UsageError('a worker has another version or other weights than the run')
     return reader, header
@@ -147,7 +151,7 @@ def peak_megabytes() -> float:  # 0 where nobody tells
     found = re.search(r'VmHWM:\s*(\d+)', text)
     return int(found[1])/1e3 if found else 0.
 
-# %% ../nbs/44_cluster.ipynb #cd17ebb7
+# %% ../nbs/44_cluster.ipynb #affe13d8
 class ClusterError(RuntimeError): "The engine is gone; what was written stays"
 
 class Processes:
@@ -183,6 +187,7 @@ class Cluster:
         dask = extra('dask', 'cluster')
         dask.config.set({'logging.distributed': 'critical', 'distributed.scheduler.allowed-failures': 0})
         distributed = extra('distributed', 'cluster')
+        for name in 'distributed', 'distributed.client': logging.getLogger(name).setLevel(logging.CRITICAL+1)
         if not address:
             self.own = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True,
                 dashboard_address=None, memory_limit=0)
@@ -228,14 +233,15 @@ class Cluster:
             self.news.clear()
         for k in done:
             future, work = self.futures.pop(k)
-            yield work, future.result() if future.status == 'finished' else self.lost(future)
+            yield work, self.result(future)
 
-    def lost(self, future:Any) -> None:
-        "None for a worker that was lost; all else is raised"
-        if future.status != 'error': raise self.gone  # only a scheduler that is gone lets tasks go
-        e = future.exception()
-        if type(e).__name__ != 'KilledWorker': raise e
-        return None
+    def result(self, future:Any) -> dict|None:
+        "None for a worker that was lost; all else is a scheduler that is gone: `do_work` raises nothing"
+        try:
+            if future.status == 'finished': return future.result(timeout=60)
+            if future.status == 'error' and type(future.exception()).__name__ == 'KilledWorker': return None
+        except Exception: pass
+        raise self.gone
 
     def close(self):
         "Workers of others go on"

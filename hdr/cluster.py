@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/44_cluster.ipynb #c500362f
-import errno, io, json, logging, os, re, sys, time
+# %% ../nbs/44_cluster.ipynb #fa9533c6
+import asyncio, errno, io, json, logging, os, re, sys, time
 import numpy as np
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,7 @@ from .run import error_message, UsageError
 from .scale import columns, empty_row, Reader, safe_text
 from .sources import fetch, load_partition, load_plan, write_plan
 
-# %% ../nbs/44_cluster.ipynb #f6c55b9f
+# %% ../nbs/44_cluster.ipynb #85a48725
 def row_schema():  # pyarrow.Schema
     "The columns, with their types"
     extra('pyarrow', 'parquet')
@@ -48,6 +48,10 @@ def stats_of(
 
 class DiskError(OSError): "A part can't be written"
 
+def parquet_files(folder:Path) -> list[Path]:
+    "The parts that are there"
+    return sorted(Path(folder).glob('part-*.parquet'))
+
 def write_part(
     path:Path,
     table:Any,  # pyarrow.Table
@@ -69,9 +73,10 @@ def disk_words(folder:Path, e:OSError) -> str:
 def count_rows(rows:list[dict]) -> dict:
     "What is told of rows in the end"
     errors = Counter(re.sub(r'\d+', 'N', r['error']) for r in rows if r['error'])
-    return dict(rows=len(rows), flagged=sum(r['flagged'] and not r['error'] for r in rows), errors=dict(errors))
+    flagged = sum(r['flagged'] and not r['error'] for r in rows)
+    return dict(rows=len(rows), flagged=flagged, errors=dict(errors))
 
-# %% ../nbs/44_cluster.ipynb #a9578eb9
+# %% ../nbs/44_cluster.ipynb #65122e89
 @dataclass(frozen=True)
 class Work:
     "A partition, or a piece of one"
@@ -100,7 +105,8 @@ def reader_of_run(
     key:str,  # of the run
 ) -> tuple[Reader, dict]:  # and the header of the plan
     "Once in a process"
-    with open(Path(folder)/'_plan.jsonl', encoding='utf-8') as file: header = json.loads(file.readline())
+    with open(Path(folder)/'_plan.jsonl', encoding='utf-8') as file:
+        header = json.loads(file.readline())
     reader = Reader(**header['reader'])
     with silence_stderr():  # of the runtime, too, which greets when it is first asked
         found = reader.weights
@@ -126,15 +132,18 @@ def read_work(work:Work) -> dict:
     reader, header = reader_of_run(work.folder, work.key)
     part = load_partition(Path(work.folder)/'_plan.jsonl', work.at)
     pictures, total, tables = fetch(part, work.start, work.end, header['root']), Counter[str](), []
-    flagged = rows = 0
+    flagged, rows, reading = 0, 0, 0.
     while some := [*islice(pictures, 64)]:
+        start = time.perf_counter()
         found = killed_rows(some, header) if work.killer else [*reader.rows(*zip(*some))]
+        reading += time.perf_counter()-start
         counted = count_rows(found)
         total.update(counted['errors'])
         rows, flagged = rows+counted['rows'], flagged+counted['flagged']
         tables.append(pa.Table.from_pylist(found, schema))
     stats = dict(key=work.key, n=work.n, pictures=work.end-work.start, rows=rows, flagged=flagged,
-        errors=dict(total), seconds=round(time.perf_counter()-began, 3), megabytes=peak_megabytes())
+        errors=dict(total), seconds=round(time.perf_counter()-began, 3), reading=round(reading, 3),
+        megabytes=peak_megabytes())
     work.path.parent.mkdir(exist_ok=True)
     write_part(work.path, pa.concat_tables(tables), stats)
     return stats
@@ -142,7 +151,8 @@ def read_work(work:Work) -> dict:
 def killed_rows(some:list, header:dict) -> list[dict]:
     "Of a picture that is better not opened again"
     weights = json.dumps(header['weights'], sort_keys=True)
-    return [empty_row(safe_text(i), weights, error='the process that read it was lost') for i,_ in some]
+    words = 'the process that read it was lost'
+    return [empty_row(safe_text(i), weights, error=words) for i,_ in some]
 
 def peak_megabytes() -> float:  # 0 where nobody tells
     "Memory of this process at its highest"
@@ -151,7 +161,7 @@ def peak_megabytes() -> float:  # 0 where nobody tells
     found = re.search(r'VmHWM:\s*(\d+)', text)
     return int(found[1])/1e3 if found else 0.
 
-# %% ../nbs/44_cluster.ipynb #affe13d8
+# %% ../nbs/44_cluster.ipynb #c539bbef
 class ClusterError(RuntimeError): "The engine is gone; what was written stays"
 
 class Processes:
@@ -178,19 +188,21 @@ class Processes:
 class Cluster:
     "Dask's scheduler, that of an address or one for this run, and its workers"
     def __init__(self,
-        address:str='',  # of a scheduler, such as tcp://10.0.0.1:8786; '': a cluster of this machine
+        address:str='',  # of a scheduler, as tcp://10.0.0.1:8786; '': a cluster of this machine
         jobs:int=1,  # its processes
         patience:float=300,  # seconds without any worker
     ):
         self.address, self.patience, self.own, self.futures = address, patience, None, {}
         os.environ.setdefault('HDR_THREADS', '1')
         dask = extra('dask', 'cluster')
-        dask.config.set({'logging.distributed': 'critical', 'distributed.scheduler.allowed-failures': 0})
+        dask.config.set({'logging.distributed': 'critical',
+            'distributed.scheduler.allowed-failures': 0})
         distributed = extra('distributed', 'cluster')
-        for name in 'distributed', 'distributed.client': logging.getLogger(name).setLevel(logging.CRITICAL+1)
+        for name in 'distributed', 'distributed.client':
+            logging.getLogger(name).setLevel(logging.CRITICAL+1)
         if not address:
-            self.own = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, processes=True,
-                dashboard_address=None, memory_limit=0)
+            self.own = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1,
+                processes=True, dashboard_address=None, memory_limit=0)
         try: self.client = distributed.Client(address or self.own, timeout=10, set_as_default=False)
         except (OSError, TimeoutError, ValueError):
             raise UsageError(f'{address}: no scheduler answers there') from None
@@ -212,7 +224,8 @@ class Cluster:
         now = time.monotonic()
         if self.client.status != 'running': raise self.gone
         if self.threads(): self.seen = self.told = now
-        if now-self.seen > self.patience: raise ClusterError(f'{self.address}: no workers since {self.patience:.0f} seconds')
+        if now-self.seen > self.patience:
+            raise ClusterError(f'{self.address}: no workers since {self.patience:.0f} seconds')
         if now-self.told > 10:
             self.told = now
             print(f'{self.address}: waiting for workers', file=sys.stderr, flush=True)
@@ -236,11 +249,11 @@ class Cluster:
             yield work, self.result(future)
 
     def result(self, future:Any) -> dict|None:
-        "None for a worker that was lost; all else is a scheduler that is gone: `do_work` raises nothing"
+        "None for a worker that was lost; all else is a scheduler that is gone"
         try:
             if future.status == 'finished': return future.result(timeout=60)
-            if future.status == 'error' and type(future.exception()).__name__ == 'KilledWorker': return None
-        except Exception: pass
+            if type(future.exception()).__name__ == 'KilledWorker': return None
+        except (Exception, asyncio.CancelledError): pass
         raise self.gone
 
     def close(self):
@@ -265,7 +278,7 @@ def open_engine(
         return Processes(jobs)
     return Cluster(scheduler, jobs)
 
-# %% ../nbs/44_cluster.ipynb #a495577c
+# %% ../nbs/44_cluster.ipynb #8f90038c
 def after_loss(
     work:Work,  # whose process was lost
 ) -> list[Work]:  # what is done instead
@@ -273,7 +286,8 @@ def after_loss(
     if not work.tries and (work.whole or work.end-work.start == 1): return [replace(work, tries=1)]
     if work.end-work.start == 1: return [replace(work, killer=True)]
     middle = (work.start+work.end)//2
-    return [replace(work, start=a, end=b, tries=0) for a,b in ((work.start, middle), (middle, work.end))]
+    halves = (work.start, middle), (middle, work.end)
+    return [replace(work, start=a, end=b, tries=0) for a,b in halves]
 
 def join_pieces(
     pieces:list[Work],  # of one partition, all done
@@ -290,13 +304,14 @@ def join_pieces(
 
 def add_stats(several:list[dict]) -> dict:
     "Sums"
-    def total(k): return sum(s[k] for s in several)
     errors = Counter[str]()
     for s in several: errors.update(s['errors'])
-    return dict(pictures=total('pictures'), rows=total('rows'), flagged=total('flagged'), errors=dict(errors),
-        seconds=round(total('seconds'), 3), megabytes=max((s['megabytes'] for s in several), default=0))
+    sums = {k: sum(s[k] for s in several) for k in ('pictures', 'rows', 'flagged')}
+    times = {k: round(sum(s[k] for s in several), 3) for k in ('seconds', 'reading')}
+    most = max((s['megabytes'] for s in several), default=0)
+    return sums | times | dict(errors=dict(errors), megabytes=most)
 
-# %% ../nbs/44_cluster.ipynb #f132eec2
+# %% ../nbs/44_cluster.ipynb #7a6daab9
 def header_of(
     reader:Reader,
     names:list[str],  # the user's words for the dataset
@@ -315,12 +330,13 @@ def difference(
     a, b = old['reader'], json.loads(json.dumps(new['reader']))
     if old['hdr'] != new['hdr']: return f'read by hdr {old["hdr"]}, and this is {new["hdr"]}'
     if old['weights'] != new['weights']: return 'read with other weights'
-    if old['sources'] != new['sources']: return f'read from {" ".join(old["sources"])}, not from {" ".join(new["sources"])}'
+    if old['sources'] != new['sources']:
+        return f'read from {" ".join(old["sources"])}, not from {" ".join(new["sources"])}'
     other = [k for k in a if a[k] != b.get(k)]
     if not other: return ''
     k = other[0]
-    return f'read with another template' if k == 'template' else f'read with other rules' if k == 'rules' \
-        else f'read with {k} {a[k]}, not {b[k]}'
+    words = dict(template='another template', rules='other rules')
+    return f'read with {words.get(k) or f"{k} {a[k]}, not {b[k]}"}'
 
 def prepare(
     folder:Path,  # of the results
@@ -329,9 +345,9 @@ def prepare(
 ) -> None:
     "Make or check the plan"
     plan = folder/'_plan.jsonl'
-    there = plan.exists() or any(folder.glob('part-*.parquet'))
+    there = plan.exists() or parquet_files(folder)
     if there and not resume:
-        raise UsageError(f'{folder}: results are there already; --resume goes on with them, or write elsewhere')
+        raise UsageError(f'{folder}: results are there already; --resume goes on with them')
     for f in folder.glob('.hdr-*'): f.unlink(missing_ok=True)  # of processes that were killed
     if not plan.exists():
         write_plan(plan, header, header['sources'], header['size'])
@@ -344,7 +360,8 @@ class Run:
     def __init__(self, folder:Path):
         self.folder = folder.resolve()
         self.header, places, self.key = load_plan(folder/'_plan.jsonl')
-        self.all = [Work(str(self.folder), n, at, count, self.key, 0, count) for n,(at,count) in enumerate(places)]
+        self.all = [Work(str(self.folder), n, at, count, self.key, 0, count)
+            for n,(at,count) in enumerate(places)]
         self.done = {w.n: s for w in self.all if (s := stats_of(w.path, self.key))}
         self.before = sum(s['pictures'] for s in self.done.values())
         self.pieces:dict[int, list[Work]] = {}
@@ -367,14 +384,15 @@ class Run:
         total = add_stats([*self.done.values()])
         about = {k: self.header[k] for k in ('hdr', 'weights', 'sources')}
         options = {k: v for k,v in self.header['reader'].items() if k not in ('template', 'rules')}
-        return about | dict(options=options, plan=self.key, partitions=len(self.all), parts=len(self.done),
-            complete=len(self.done) == len(self.all)) | total
+        known = dict(options=options, plan=self.key, partitions=len(self.all), parts=len(self.done))
+        return about | known | dict(complete=len(self.done) == len(self.all)) | total
 
     def save(self, every:float=0):
         "The manifest, now or where the last one is old"
         if time.monotonic()-self.saved < every: return
         self.saved = time.monotonic()
-        parts_ = {f'part-{n:06}.parquet': {k: s[k] for k in ('pictures', 'rows', 'flagged', 'errors')}
+        told = 'pictures', 'rows', 'flagged', 'errors'
+        parts_ = {f'part-{n:06}.parquet': {k: s[k] for k in told}
             for n,s in sorted(self.done.items())}
         data = json.dumps(self.facts() | dict(files=parts_), indent=1).encode()
         try: write_atomic(self.folder/'_manifest.json', data)
@@ -392,7 +410,7 @@ def duration(seconds:float) -> str:
     if seconds < 90: return f'{seconds:.0f} s'
     return f'{seconds/60:.0f} min' if seconds < 5400 else f'{seconds/3600:.1f} h'
 
-# %% ../nbs/44_cluster.ipynb #f7ad7fa0
+# %% ../nbs/44_cluster.ipynb #c664e098
 def read_dataset(
     names:list[str],  # folders, patterns, lists, archives, addresses
     out:Path|str,  # folder for the results
@@ -429,7 +447,8 @@ def drive(run:Run, scheduler:str, jobs:int, say:Callable):
             for work,stats in engine.finished():
                 under_way -= 1
                 if stats is None: todo.extendleft(reversed(after_loss(work)))
-                elif 'fault' in stats: raise (DiskError if stats['disk'] else ClusterError)(stats['fault'])
+                elif 'fault' in stats:
+                    raise (DiskError if stats['disk'] else ClusterError)(stats['fault'])
                 else: run.add(work, stats)
             run.save(every=5)
             say(run.progress())

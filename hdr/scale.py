@@ -23,7 +23,7 @@ from .rules import unsure
 from .tables import page_rules
 from .templates import Template, template_from_json, template_to_json
 
-# %% ../nbs/33_scale.ipynb #2d20c140
+# %% ../nbs/33_scale.ipynb #455ff864
 kinds = 'field', 'page', 'digit', 'form'
 
 columns = ('id', 'page', 'field', 'text', 'value', 'confidence', 'alternatives', 'flagged',
@@ -45,7 +45,8 @@ def meaning(
 ) -> str|None:  # None: no number, date or time
     "What a text means, written in one way"
     value = value_of(text, kind, rules) if text and '?' not in text else None
-    return None if value is None else value.isoformat() if hasattr(value, 'isoformat') else str(value)
+    if value is None: return None
+    return value.isoformat() if hasattr(value, 'isoformat') else str(value)
 
 # %% ../nbs/33_scale.ipynb #5d603271
 def digit_dict(
@@ -74,7 +75,7 @@ def value_row(
         confidence=round(float(value.confidence), 4), alternatives=some if value.text else [],
         flagged=bool(value.flagged), reason=value.reason, digits=[digit_dict(d) for d in digits])
 
-# %% ../nbs/33_scale.ipynb #ee0d7d1b
+# %% ../nbs/33_scale.ipynb #92594c3b
 def page_values(
     page:Page,
 ) -> list:  # of Field
@@ -90,9 +91,11 @@ def rows_of_page(
     "A row for each field, cell and line; one that says so where there is none"
     known = known | dict(page=page.page)
     home = {d.id: d for l in page.lines for d in l.digits}
-    rows = [value_row(v, [home[i] for i in v.digits if i in home], known) for v in page_values(page)]
+    def own(v): return [home[i] for i in v.digits if i in home]
+    rows = [value_row(v, own(v), known) for v in page_values(page)]
     if page.notes and len(rows) == 1 and not page.fields:  # what a rule does not explain
-        rows[0] |= dict(flagged=True, reason='; '.join(filter(None, [rows[0]['reason'], *page.notes])))
+        words = '; '.join(filter(None, [rows[0]['reason'], *page.notes]))
+        rows[0] |= dict(flagged=True, reason=words)
     return rows or [known | dict(flagged=True, reason='no digits found')]
 
 def read_as_page(
@@ -186,7 +189,7 @@ def templates_of(
     "Once in a process"
     return [template_from_json(json.loads(t)) for t in texts]
 
-# %% ../nbs/33_scale.ipynb #21edede6
+# %% ../nbs/33_scale.ipynb #3c402551
 def template_texts(
     given:Any,  # Template or path, or several
 ) -> tuple[str,...]:  # JSON of each
@@ -201,7 +204,8 @@ def rules_text(
 ) -> str:  # JSON; '': none
     "Rules that can be sent, too"
     if given in (None, '', {}, []): return ''
-    if isinstance(given, os.PathLike) or isinstance(given, str) and given.lstrip()[:1] not in ('[', '{'):
+    is_json = isinstance(given, str) and given.lstrip()[:1] in ('[', '{')
+    if isinstance(given, (str, os.PathLike)) and not is_json:
         with open(given, encoding='utf-8') as file: given = json.load(file)
     text = given if isinstance(given, str) else json.dumps(given)
     page_rules(json.loads(text))
@@ -216,7 +220,7 @@ def as_source(
     if image is None: raise ImageError('there is no picture')
     return image
 
-# %% ../nbs/33_scale.ipynb #5fb5b57d
+# %% ../nbs/33_scale.ipynb #868385a2
 @dataclass
 class Reader:
     "Reads batches of pictures: picklable, small, one core a process"
@@ -226,12 +230,13 @@ class Reader:
     threshold:float=.5  # a digit with less confidence is rejected
 
     def __post_init__(self):
-        if self.kind not in kinds: raise ValueError(f'kind {self.kind!r}; there are: {", ".join(kinds)}')
+        if self.kind not in kinds:
+            raise ValueError(f'kind {self.kind!r}; there are: {", ".join(kinds)}')
         self.template, self.rules = template_texts(self.template), rules_text(self.rules)
         if (self.kind == 'form') != bool(self.template):
             raise ValueError("a template goes with kind='form', and kind='form' needs one")
         if self.rules and self.kind not in ('field', 'page'):
-            raise ValueError(f'rules are for fields and pages; those of a {self.kind} are not looked at')
+            raise ValueError(f'rules are for fields and pages, not for a {self.kind}')
 
     def __call__(self,
         batch:Any,  # dict of columns or DataFrame: `id` and `image`, or one of them
@@ -239,7 +244,8 @@ class Reader:
         "Read a batch"
         import pandas as pd
         rows = list(self.rows(*batch_columns(batch)))
-        if isinstance(batch, pd.DataFrame): return pd.DataFrame(rows, columns=[*columns]).astype(types)
+        if isinstance(batch, pd.DataFrame):
+            return pd.DataFrame(rows, columns=[*columns]).astype(types)
         return {c: [row[c] for row in rows] for c in columns}
 
     @property
@@ -278,7 +284,7 @@ class Reader:
         try: return read(self, as_source(image), known)
         except Exception as e: return [known | dict(error=fault_words(e, image))]
 
-# %% ../nbs/33_scale.ipynb #429e5afe
+# %% ../nbs/33_scale.ipynb #b2193e26
 types = dict(page='int64', confidence='float64', flagged='bool')
 
 def batch_columns(
@@ -287,7 +293,8 @@ def batch_columns(
     "What is to be read"
     def column(k): return batch[k].tolist() if hasattr(batch[k], 'tolist') else list(batch[k])
     if 'image' not in batch and 'id' not in batch:
-        raise ValueError(f'wanted are columns `id` and `image`; there are: {", ".join(map(str, batch))}')
+        known = ', '.join(map(str, batch))
+        raise ValueError(f'wanted are columns `id` and `image`; there are: {known}')
     images = column('image') if 'image' in batch else column('id')
     if 'id' in batch: return column('id'), images
     return [str(a) if isinstance(a, (str, os.PathLike)) else str(i)

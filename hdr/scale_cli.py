@@ -12,12 +12,12 @@ from typing import Any, Callable
 from .jobs import printable
 from .run import UsageError
 
-# %% ../nbs/44_scale_cli.ipynb #b61804b5
+# %% ../nbs/44_scale_cli.ipynb #69bdd454
 archives = '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip', '.parquet'
 
 scale_options:list[tuple] = [
     (('--scheduler',), dict(metavar='ADDRESS', default='',
-    help='parquet: of Dask, such as tcp://10.0.0.1:8786; its workers see --out as this machine does')),
+    help='parquet: of Dask, as tcp://10.0.0.1:8786; its workers must see --out')),
     (('--resume',), dict(action='store_true', help='parquet: go on with what is in --out')),
     (('--part',), dict(metavar='N', type=int, default=0,
     help='parquet: pictures in a part; default: 2000 fields or digits, 100 pages'))]
@@ -43,7 +43,7 @@ def refuse_others(**given:Any):
     for name,value in given.items():
         if value: raise UsageError(f'--format parquet goes without --{name}')
 
-# %% ../nbs/44_scale_cli.ipynb #b574e462
+# %% ../nbs/44_scale_cli.ipynb #970d2b20
 class Teller:
     "Says how it goes, not too often"
     def __init__(self, every:float=5):
@@ -61,9 +61,11 @@ def summary(
 ) -> str:
     "What was read, flagged and lost"
     errors, bad = facts['errors'], sum(facts['errors'].values())
-    words = f'{facts["pictures"]:,} pictures, {facts["rows"]-bad:,} {what} read, {facts["flagged"]:,} flagged'
+    read, flagged = facts['rows']-bad, facts['flagged']
+    words = f'{facts["pictures"]:,} pictures, {read:,} {what} read, {flagged:,} flagged'
     if not bad: return words
-    kinds = ', '.join(f'{n:,} {printable(k)}' for k,n in sorted(errors.items(), key=lambda i: -i[1])[:8])
+    first = sorted(errors.items(), key=lambda i: -i[1])[:8]
+    kinds = ', '.join(f'{n:,} {printable(k)}' for k,n in first)
     return f'{words}, {bad:,} error{"s"*(bad > 1)}: {kinds}'
 
 def read_at_scale(
@@ -77,13 +79,15 @@ def read_at_scale(
     from hdr.jobs import silence_stderr
     if not out: raise UsageError('--format parquet needs --out DIR')
     if jobs < 1 or part < 0: raise UsageError('--jobs and --part: wanted is 1 or more')
-    if scheduler and jobs > 1: raise UsageError('--scheduler or --jobs, not both: the scheduler has its own workers')
+    if scheduler and jobs > 1:
+        raise UsageError('--scheduler or --jobs, not both: the scheduler has its own workers')
     with silence_stderr():
         from hdr.cluster import ClusterError, DiskError, read_dataset
         made = reader()
     size = part or (2000 if what in ('fields', 'digits') else 100)
     try: facts = read_dataset(paths, out, made, scheduler, jobs, size, resume, Teller())
-    except (ClusterError, DiskError) as e: raise RuntimeError(f'{e}; {what_is_there(out)}') from None
+    except (ClusterError, DiskError) as e:
+        raise RuntimeError(f'{e}; {what_is_there(out)}') from None
     except KeyboardInterrupt:
         print(what_is_there(out), file=sys.stderr)
         raise
@@ -92,11 +96,13 @@ def read_at_scale(
 
 def what_is_there(out:str) -> str:
     "After a run that was cut short"
-    n = len([*Path(out).glob('part-*.parquet')])
+    from hdr.cluster import parquet_files
+    n = len(parquet_files(Path(out)))
     return f'{n} part{"s"*(n != 1)} are written and stay: --resume goes on with them'
 
-# %% ../nbs/44_scale_cli.ipynb #6cacd815
-def read_parquet(paths:list[str], out:str, kind:str, field:bool, threshold:float, rules:str, jobs:int, **more:Any) -> int:
+# %% ../nbs/44_scale_cli.ipynb #24a456c0
+def read_parquet(paths:list[str], out:str, kind:str, field:bool, threshold:float, rules:str,
+        jobs:int, **more:Any) -> int:
     "`hdr read` into Parquet"
     if field and kind not in ('', 'field'): raise UsageError(f'--field or --kind {kind}, not both')
     if not 0 <= threshold <= 1: raise UsageError(f'--threshold {threshold:g}: wanted is 0 to 1')
@@ -119,7 +125,8 @@ def forms_parquet(paths:list[str], out:str, threshold:float, jobs:int, **more:An
     templates = [p for p in paths if p.endswith('.json')]
     scans = [p for p in paths if p not in templates]
     if not templates or not scans:
-        raise UsageError('form read needs a template and scans: hdr form read form.json scans/ --format parquet --out results')
+        raise UsageError('form read needs a template and scans: '
+            'hdr form read form.json scans/ --format parquet --out results')
     def reader():
         from hdr.scale import Reader
         return Reader('form', template=templates, threshold=threshold)

@@ -14,8 +14,8 @@ from .data import extra, write_atomic
 from .image import ImageError, is_result, suffixes
 from .run import error_message, UsageError
 
-# %% ../nbs/44_sources.ipynb #92f54c7d
-def is_remote(name:str) -> bool: "Is it an address, such as s3://bucket/scans?"; return '://' in name
+# %% ../nbs/44_sources.ipynb #5bb8731c
+def is_remote(name:str) -> bool: "Is it an address, as s3://bucket/scans?"; return '://' in name
 
 def open_binary(
     name:str,  # path or address
@@ -53,11 +53,11 @@ def matching(
     fs, path = extra('fsspec.core', 'cluster').url_to_fs(pattern)
     return sorted(map(fs.unstrip_protocol, fs.glob(path)))
 
-# %% ../nbs/44_sources.ipynb #2b3fe65d
+# %% ../nbs/44_sources.ipynb #4a195f8d
 picture_suffixes = suffixes | {'.pdf'}
 archives = '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.zip', '.parquet'
 
-def is_archive(name:str) -> bool: "Does it hold many pictures?"; return name.lower().endswith(archives)
+def is_archive(name:str) -> bool: "Does it hold many?"; return name.lower().endswith(archives)
 
 def is_picture(name:str) -> bool:
     "Is it one by its name, and none that was written by `hdr read`?"
@@ -75,7 +75,8 @@ def members_of(
                 if is_picture_name(m): yield 'zip', m
         elif name.lower().endswith('.tar'):
             for t in tarfile.open(fileobj=file, mode='r:'):
-                if t.isfile() and is_picture_name(t.name): yield 'tar', [t.name, t.offset_data, t.size]
+                if t.isfile() and is_picture_name(t.name):
+                    yield 'tar', [t.name, t.offset_data, t.size]
         else:
             for t in tarfile.open(fileobj=file, mode='r|*'):
                 if t.isfile() and is_picture_name(t.name): yield 'packed', t.name
@@ -91,7 +92,8 @@ def parquet_rows(file:BinaryIO, name:str) -> Iterator[tuple[str, int]]:
     content = pq.ParquetFile(file)
     known = content.schema_arrow.names
     if 'image' not in known and 'path' not in known:
-        raise UsageError(f'{name}: wanted is a column `image` of bytes or paths; there are: {", ".join(known)}')
+        raise UsageError(f'{name}: wanted is a column `image` of bytes or paths; '
+            f'there are: {", ".join(known)}')
     yield from (('parquet', i) for i in range(content.metadata.num_rows))
 
 # %% ../nbs/44_sources.ipynb #a6bf4655
@@ -143,7 +145,7 @@ def packed_items(part:dict) -> list:
     some = part['items']
     return [some[0], some[-1]+1] if part['kind'] == 'parquet' else some
 
-# %% ../nbs/44_sources.ipynb #ef26519b
+# %% ../nbs/44_sources.ipynb #9288a40c
 def fetch(
     part:dict,  # by `partitions`
     start:int=0,  # of its pictures
@@ -165,9 +167,12 @@ def names_in(part:dict) -> list[str]:
     kind, archive, items = part['kind'], part['archive'], part['items']
     if kind == 'lost': return [archive]*len(items)
     if kind == 'parquet': return [f'{archive}::{i}' for i in range(*items)]
-    return items if kind == 'files' else [f'{archive}::{m[0] if kind == "tar" else m}' for m in items]
+    if kind == 'files': return items
+    return [f'{archive}::{m[0] if kind == "tar" else m}' for m in items]
 
-def placed(name:str, root:str) -> str: "Where a path leads"; return name if is_remote(name) else os.path.join(root, name)
+def placed(name:str, root:str) -> str:
+    "Where a path leads"
+    return name if is_remote(name) else os.path.join(root, name)
 
 def fetch_files(part:dict, start:int, end:int, root:str):
     "Paths; what is far away is brought here"
@@ -184,7 +189,8 @@ def fetch_tar(part:dict, start:int, end:int, root:str):
         for name,offset,size in part['items'][start:end]:
             file.seek(offset)
             content = file.read(size)
-            yield f'{part["archive"]}::{name}', content if len(content) == size else ImageError('cut off')
+            whole = len(content) == size
+            yield f'{part["archive"]}::{name}', content if whole else ImageError('cut off')
 
 def fetch_packed(part:dict, start:int, end:int, root:str):
     "From the beginning on"
@@ -213,7 +219,8 @@ def fetch_parquet(part:dict, start:int, end:int, root:str):
             image = row[column]
             if isinstance(image, dict): image = image.get('bytes') or image.get('path')
             if isinstance(image, str): image = placed(image, root)
-            yield str(row.get('id', f'{name}::{n}')), ImageError('there is no picture') if image is None else image
+            if image is None: image = ImageError('there is no picture')
+            yield str(row.get('id', f'{name}::{n}')), image
 
 def rows_between(content:Any, low:int, high:int, column:str) -> Iterator[tuple[int, dict]]:
     "Of the row groups that hold them"
@@ -232,10 +239,10 @@ def fetch_lost(part:dict, start:int, end:int, root:str):
     "A shard that was not readable when the plan was made"
     yield from ((part['archive'], ImageError(words)) for words in part['items'][start:end])
 
-fetchers:dict[str, Callable] = dict(files=fetch_files, tar=fetch_tar, packed=fetch_packed, zip=fetch_zip,
-    parquet=fetch_parquet, lost=fetch_lost)
+fetchers:dict[str, Callable] = dict(files=fetch_files, tar=fetch_tar, packed=fetch_packed,
+    zip=fetch_zip, parquet=fetch_parquet, lost=fetch_lost)
 
-# %% ../nbs/44_sources.ipynb #0ae6381d
+# %% ../nbs/44_sources.ipynb #bce17212
 def write_plan(
     path:Path,
     header:dict,  # what the results depend on
@@ -256,7 +263,7 @@ def write_plan(
 
 def load_plan(
     path:Path,
-) -> tuple[dict, list[tuple[int, int]], str]:  # header; where each line begins, and pictures; SHA-256
+) -> tuple[dict, list[tuple[int, int]], str]:  # header; where lines begin, pictures; SHA-256
     "The header, and where partitions are"
     places, sha = [], hashlib.sha256()
     with open(path, 'rb') as file:

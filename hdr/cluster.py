@@ -76,7 +76,7 @@ def count_rows(rows:list[dict]) -> dict:
     flagged = sum(r['flagged'] and not r['error'] for r in rows)
     return dict(rows=len(rows), flagged=flagged, errors=dict(errors))
 
-# %% ../nbs/44_cluster.ipynb #65122e89
+# %% ../nbs/44_cluster.ipynb #2a59b948
 @dataclass(frozen=True)
 class Work:
     "A partition, or a piece of one"
@@ -135,7 +135,7 @@ def read_work(work:Work) -> dict:
     flagged, rows, reading = 0, 0, 0.
     while some := [*islice(pictures, 64)]:
         start = time.perf_counter()
-        found = killed_rows(some, header) if work.killer else [*reader.rows(*zip(*some))]
+        found = killed_rows(some, header) if work.killer else [*reader.rows(*map(list, zip(*some)))]
         reading += time.perf_counter()-start
         counted = count_rows(found)
         total.update(counted['errors'])
@@ -161,14 +161,14 @@ def peak_megabytes() -> float:  # 0 where nobody tells
     found = re.search(r'VmHWM:\s*(\d+)', text)
     return int(found[1])/1e3 if found else 0.
 
-# %% ../nbs/44_cluster.ipynb #c539bbef
+# %% ../nbs/44_cluster.ipynb #0bcf2584
 class ClusterError(RuntimeError): "The engine is gone; what was written stays"
 
 class Processes:
     "Processes of this machine"
     def __init__(self, jobs:int):
         from hdr.cluster import do_work  # by its name in a module, for other processes
-        self.width, self.workers, self.work = jobs, Workers(do_work), {}
+        self.width, self.workers, self.work = jobs, Workers(do_work), dict[int, Work]()
 
     def room(self) -> bool: return len(self.work) < self.width
 
@@ -192,7 +192,8 @@ class Cluster:
         jobs:int=1,  # its processes
         patience:float=300,  # seconds without any worker
     ):
-        self.address, self.patience, self.own, self.futures = address, patience, None, {}
+        self.address, self.patience, self.futures = address, patience, dict[str, Any]()
+        self.own:Any = None
         os.environ.setdefault('HDR_THREADS', '1')
         dask = extra('dask', 'cluster')
         dask.config.set({'logging.distributed': 'critical',

@@ -192,7 +192,7 @@ class Workers:
         return ours, process
 
     def give(self,
-        work:tuple,  # for one of them
+        work:Any,  # for one of them
         n:int,  # its number
     ):
         "Let a process do it; one that died while it was idle is forgotten"

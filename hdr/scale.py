@@ -313,3 +313,20 @@ def use_one_core():
     "Processes share a machine by cores, not by threads"
     cv2.setNumThreads(1)
     os.environ.setdefault('HDR_THREADS', '1')
+
+# %% ../nbs/33_scale.ipynb #02ad25cf
+def pages_of(
+    rows:Any,  # DataFrame of rows of fields or digits, such as the flagged ones
+    pictures:dict|None=None,  # id -> bytes, Pillow image or array; None: ids are paths
+) -> list[Page]:  # for `hdr.review.review`
+    "Rows as pages of one line, with their pictures"
+    out = []
+    for row in rows.to_dict('records'):
+        seen = load(pictures[row['id']] if pictures else row['id'], row['id'])
+        h, w = seen.grey.shape
+        digits = [{**d, 'box': [*map(int, d['box'])] or [0, 0, w, h],
+            'top': [[t['digit'], t['probability']] for t in d['top']]} for d in row['digits']]
+        lines = [Line(row['text'], from_each(Digit, digits), id=row['field'])] if digits else []
+        out.append(Page(str(row['id']), 1, w, h, 0, lines, seen.grey, hdr=row['version'],
+            weights=json.loads(row['weights']), to_file=np.array(seen.to_file).tolist()))
+    return out

@@ -145,7 +145,7 @@ def packed_items(part:dict) -> list:
     some = part['items']
     return [some[0], some[-1]+1] if part['kind'] == 'parquet' else some
 
-# %% ../nbs/44_sources.ipynb #9288a40c
+# %% ../nbs/44_sources.ipynb #1880534a
 def fetch(
     part:dict,  # by `partitions`
     start:int=0,  # of its pictures
@@ -198,7 +198,8 @@ def fetch_packed(part:dict, start:int, end:int, root:str):
     with open_binary(placed(part['archive'], root)) as file:
         tar = tarfile.open(fileobj=file, mode='r|*')
         for t in tar:
-            if t.name in wanted: yield f'{part["archive"]}::{t.name}', tar.extractfile(t).read()
+            member = tar.extractfile(t) if t.name in wanted else None
+            if member: yield f'{part["archive"]}::{t.name}', member.read()
 
 def fetch_zip(part:dict, start:int, end:int, root:str):
     "Members by name"

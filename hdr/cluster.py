@@ -76,7 +76,7 @@ def count_rows(rows:list[dict]) -> dict:
     flagged = sum(r['flagged'] and not r['error'] for r in rows)
     return dict(rows=len(rows), flagged=flagged, errors=dict(errors))
 
-# %% ../nbs/44_cluster.ipynb #2a59b948
+# %% ../nbs/44_cluster.ipynb #b78a3828
 @dataclass(frozen=True)
 class Work:
     "A partition, or a piece of one"
@@ -135,7 +135,8 @@ def read_work(work:Work) -> dict:
     flagged, rows, reading = 0, 0, 0.
     while some := [*islice(pictures, 64)]:
         start = time.perf_counter()
-        found = killed_rows(some, header) if work.killer else [*reader.rows(*map(list, zip(*some)))]
+        ids, images = ([pair[k] for pair in some] for k in (0, 1))
+        found = killed_rows(some, header) if work.killer else [*reader.rows(ids, images)]
         reading += time.perf_counter()-start
         counted = count_rows(found)
         total.update(counted['errors'])

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['bench_scale']
 
-# %% ../nbs/45_bench_scale.ipynb #98183e91
+# %% ../nbs/45_bench_scale.ipynb #87417b0b
 import io, os, random, signal, subprocess, sys, tempfile, time
 import numpy as np
 import pandas as pd
 from PIL import Image
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from .cluster import parquet_files, read_dataset
@@ -17,13 +18,16 @@ from .data import extra, hardware, parts, results_dir, write_atomic
 from .samples import sample_string
 from .scale import Reader
 
-# %% ../nbs/45_bench_scale.ipynb #b7d0d9b7
+# %% ../nbs/45_bench_scale.ipynb #e12395e8
+@lru_cache
+def digits_of(part:str) -> tuple: "Images and labels, loaded once"; return parts()[part]
+
 def sample_field(
     i:int,  # number, which is its seed
     part:str='test',  # of MNIST
 ) -> tuple[bytes, str]:  # PNG; what it says
     "A field of an archive"
-    x, y = parts()[part]
+    x, y = digits_of(part)
     rng = np.random.default_rng((18, i))
     paper, scale = ('plain', 'ruled')[i%2], (1., 1.5, 2.)[i%3]
     grey, text = sample_string(x, y, rng, digits=(3,6), scale=scale, paper=paper, slant=.2)

@@ -1,15 +1,18 @@
 """Runs that are disturbed: workers and the command killed, a decoder that crashes, a full disk, a scheduler that is gone
 
 `HDR_KILLS` and `HDR_TINY` are the counts of kills and of tiny files; CI takes few."""
-import json, os, random, shutil, signal, subprocess, sys, time
+import json, os, random, shutil, signal, subprocess, sys, tarfile, time, zipfile
 from multiprocessing import get_context
 from pathlib import Path
-import numpy as np, pandas as pd, pytest
+import cv2, numpy as np, pandas as pd, pytest
 from conftest import COMMAND
 from hdr.data import parts
+from hdr.forms import read_form
 from hdr.image import png_bytes
+from hdr.sample_forms import filled_forms
 from hdr.samples import sample_string
 from hdr.scale import columns, Reader
+from hdr.templates import Template
 from test_workers import alive, children, needs_proc, until
 
 KILLS, TINY = int(os.environ.get('HDR_KILLS', 2)), int(os.environ.get('HDR_TINY', 300))
@@ -159,6 +162,40 @@ def test_many_tiny_files(env, tmp_path):
     for i in range(1, TINY): os.link(tmp_path/'tiny'/'0.png', tmp_path/'tiny'/f'{i}.png')
     status, said = ended(start(env, 'classify', tmp_path/'tiny', '--format', 'parquet', '--out', tmp_path/'out'), 3000)
     assert status == 0 and f'{TINY:,} digits read, {TINY:,} flagged' in said and pd.read_parquet(tmp_path/'out').id.nunique() == TINY, said
+
+def test_shards(fields, expected, env, tmp_path):
+    "TAR, packed TAR, ZIP and Parquet hold the same pictures, and say where each came from"
+    os.makedirs(tmp_path/'s')
+    with tarfile.open(tmp_path/'s'/'a.tar', 'w') as tar: tar.add(fields, 'x')
+    with tarfile.open(tmp_path/'s'/'b.tar.gz', 'w:gz') as tar: tar.add(fields, 'x')
+    with zipfile.ZipFile(tmp_path/'s'/'c.zip', 'w') as z: [z.write(p, p.name) for p in sorted(fields.iterdir())]
+    some = sorted(fields.iterdir())
+    pd.DataFrame(dict(id=[f'd/{p.name}' for p in some], image=[p.read_bytes() for p in some])).to_parquet(tmp_path/'s'/'d.parquet')
+    status, said = ended(start(env | {'HDR_TEST_NO_DASK': '1'}, 'read', *sorted((tmp_path/'s').iterdir()), '--field', '--out', tmp_path/'out', '--part', '9'))
+    frame = pd.read_parquet(tmp_path/'out')
+    assert status == 1 and len(frame) == 4*24 == frame.id.nunique() and '4 errors' in said, said
+    kinds = frame.id.str.extract(r'(a\.tar|b\.tar\.gz|c\.zip|^d)')[0]
+    for kind,rows in frame.groupby(kinds):
+        texts = dict(zip(rows.id.map(lambda i: Path(i).name), rows.text))
+        assert [texts[Path(i).name] for i in expected['id']] == expected['text'], kind
+
+def test_forms(env, tmp_path):
+    "A row a field, as `read_forms` has it"
+    (x, y) = parts()['validation']
+    blank, sheets = filled_forms(x, y, np.random.default_rng(3), 'lines', ['scan'])
+    (tmp_path/'scans').mkdir()
+    cv2.imwrite(str(tmp_path/'scans'/'0.png'), sheets[0].image)
+    cv2.imwrite(str(tmp_path/'scans'/'1.png'), np.full((300,200), 255, np.uint8))
+    cv2.imwrite(str(tmp_path/'blank.png'), blank)
+    template = Template.from_blank(tmp_path/'blank.png')
+    template.save(tmp_path/'form.json')
+    status, said = ended(start(env | {'HDR_TEST_NO_DASK': '1'}, 'form', 'read', tmp_path/'form.json', tmp_path/'scans', '--format', 'parquet', '--out', tmp_path/'out'))
+    frame, form = pd.read_parquet(tmp_path/'out'), read_form(tmp_path/'scans'/'0.png', Template.load(tmp_path/'form.json'))
+    assert status == 0, said
+    first, other = (frame[frame.id.str.endswith(n)] for n in ('0.png', '1.png'))
+    assert first.field.tolist() == [f.name for f in form.fields] and first.text.tolist() == [f.text for f in form.fields]
+    assert first.value.tolist() == [None if f.value is None else str(f.value) for f in form.fields]
+    assert len(other) == 1 and other.flagged.all() and other.reason.iloc[0] == 'an empty sheet'
 
 # A scheduler and two workers, as on a cluster
 

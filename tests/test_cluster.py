@@ -176,7 +176,7 @@ def test_shards(fields, expected, env, tmp_path):
     assert status == 1 and len(frame) == 4*24 == frame.id.nunique() and '4 errors' in said, said
     kinds = frame.id.str.extract(r'(a\.tar|b\.tar\.gz|c\.zip|^d)')[0]
     for kind,rows in frame.groupby(kinds):
-        texts = dict(zip(rows.id.map(lambda i: Path(i).name), rows.text))
+        texts = dict(zip(rows.id.map(lambda i: Path(i.rpartition('::')[2]).name), rows.text))
         assert [texts[Path(i).name] for i in expected['id']] == expected['text'], kind
 
 def test_forms(env, tmp_path):

@@ -401,8 +401,10 @@ def is_lined_paper(
     "Squares or lines from edge to edge, or lines with nothing but a margin"
     x0, y0, x1, y1 = net.box
     everywhere = x1-x0 > .9*shape[1] and y1-y0 > .85*shape[0]
-    ruled = float(np.mean(net.sides))
-    return everywhere and ruled < .6 or net.shape[1] == 1 and net.shape[0] > 1 and min(net.sides) < .9
+    ruled, near = float(np.mean(net.sides)), .04*shape[1]
+    ends = net.sides[0] > .6 and x0 > near or net.sides[1] > .6 and x1 < shape[1]-near
+    column = net.shape[1] == 1 and net.shape[0] > 1 and min(net.sides) < .9
+    return everywhere and ruled < .6 or column and not ends
 
 def is_row_of_boxes(net:Net, size:float) -> bool:
     "May it be one comb, or several?"

@@ -238,7 +238,14 @@ def digit_log_odds(
     least:float=1e-4,  # probability that counts
 ) -> np.ndarray:  # (2,n) log p of the best digit; log of how much likelier that is than no digit
     "How much a glyph looks like a digit"
-    p = np.log(np.maximum(shared_recognizer(model).probabilities(x), least))
+    return log_odds(shared_recognizer(model).probabilities(x), least)
+
+def log_odds(
+    p:np.ndarray,  # (n,11) probabilities of digits and of none
+    least:float=1e-4,  # probability that counts
+) -> np.ndarray:  # (2,n) log p of the best digit; log of how much likelier that is than no digit
+    "The same of what the network has said"
+    p = np.log(np.maximum(p, least))
     best = p[:,:10].max(1, initial=np.log(least))
     return np.stack([best, best-p[:,10]])
 

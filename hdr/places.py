@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 from .frames import Layout
 from .ink import binarise, to_mnist
-from .layout import (box_distances, connected_components, digit_log_odds, find_lines,
+from .layout import (box_distances, connected_components, digit_log_odds, find_lines, log_odds,
     median_height, word_starts)
 from .page import bounding_box, Digit, text_of_digits
 from .recognize import shared_recognizer
@@ -31,7 +31,8 @@ class Place:
     mask:Any=None  # (h,w) uint8, its marks
     text:str=''
     digits:list[Digit]=field(default_factory=list)
-    odds:np.ndarray=field(default_factory=lambda: np.zeros(0))  # of marks that stand alone, to be digits
+    looks:np.ndarray=field(default_factory=lambda: np.zeros((0,11)))  # the network for single digits
+                                                                       # on each of `digits`
     evidence:float=0.  # for a number rather than a word, as a logarithm
     printed:float=0.
     said:list=field(default_factory=list)  # texts with probabilities, by `n_best`
@@ -275,7 +276,7 @@ def place_text(
     for f in found if digits else []:
         if isinstance(f, Digit): text += ' '*bool(gap.get(id(f)) and text[-1:] not in '.,-')+('?'
                 if f.rejected else str(f.digit))
-        elif text[-1:] not in ('.', ',', '-') and (text or f == '-'): text += f
+        elif text[-1:] not in [*'.,-/:+('] and (text or f in '-+('): text += f
     return text, digits
 
 def read_strings(
@@ -322,40 +323,66 @@ def ask_both(
     threshold:float=.5,  # a digit with less confidence is rejected
 ):
     "Digits that stand alone are asked of the network for single digits, too: the geometric mean counts"
-    some = [(p, d) for p in places for d in p.digits if stands_alone(d, p)]
-    if not some: return
-    x = np.array([to_mnist(p.ink[d.box[1]:d.box[3],d.box[0]:d.box[2]]) for p,d in some])
-    for (p,d),r in zip(some, shared_recognizer().probabilities(x)):
-        a = np.full(10, 1e-4)
-        for k,v in d.top: a[k] = max(v, 1e-4)
-        both = np.sqrt(a*np.maximum(r[:10], 1e-4))
-        both /= both.sum()+.01*r[10]**.5
-        d.top, d.p = best_digits(both), both
-        d.digit, d.confidence = d.top[0]
-        d.rejected = d.confidence < threshold
-    for p in places: p.text = text_of_digits(p.text, p.digits)
+    x = [to_mnist(p.ink[d.box[1]:d.box[3],d.box[0]:d.box[2]]) for p in places for d in p.digits]
+    looks = iter(shared_recognizer().probabilities(np.array(x)) if x else ())
+    for p in places:
+        p.looks = np.array([next(looks) for _ in p.digits]).reshape(-1, 11)
+        for d,r in zip(p.digits, p.looks):
+            if stands_alone(d, p): take_second(d, r, threshold)
+        p.text = text_of_digits(p.text, p.digits)
+
+def take_second(d:Digit, r:np.ndarray, threshold:float):
+    "A digit by what both networks say"
+    a = np.full(10, 1e-4)
+    for k,v in d.top: a[k] = max(v, 1e-4)
+    both = np.sqrt(a*np.maximum(r[:10], 1e-4))
+    both /= both.sum()+.01*r[10]**.5
+    d.top, d.p = best_digits(both), both
+    d.digit, d.confidence = d.top[0]
+    d.rejected = d.confidence < threshold
 
 def weigh_words(
     places:list[Place],
 ):
     "Evidence for a number rather than a word in each place"
-    x, who = [], []
-    for i,p in enumerate(places):
-        if p.boxes is None: continue
-        h, w = p.boxes[:,3]-p.boxes[:,1], p.boxes[:,2]-p.boxes[:,0]
-        for x0,y0,x1,y1,_ in p.boxes[(h > .45*median_height(p.boxes))
-                & (w < 1.2*h)]: x.append(to_mnist(p.ink[y0:y1,x0:x1])); who.append(i)
-    odds = digit_log_odds(np.array(x))[1] if x else np.zeros(0)
-    of = np.array(who)
-    for i,p in enumerate(places):
-        if p.boxes is None: continue
-        p.odds = odds[of == i].clip(-5, 6)
-        h, n = p.boxes[:,3]-p.boxes[:,1], len(p.digits)
-        usual = max(p.confidence, 1e-6)**(1/n) if n else .3
-        mean = float(p.odds.mean()) if len(p.odds) else 0.
-        p.evidence = float(np.dot([.25*mean, -2.57*(not len(p.odds)), -.53*np.log(1.02-usual),
-            4.71*p.confidence, -1.37*((h > .5*np.median(h)).sum()-n), 1.62*(n == 0),
-            -1.42*p.text.count('?'), 1.5*min(len(p.odds), 4)*mean/4], np.ones(8))-4.05)
+    some = [p for p in places if p.boxes is not None]
+    for p,f in zip(some, word_features(some)):
+        p.evidence = float(np.dot(f, evidence_weights)+evidence_offset)
+
+def word_features(
+    places:list[Place],  # with marks
+) -> list[np.ndarray]:  # (6,) each
+    "What tells numbers from words, see `place_features`"
+    whole = [whole_marks(p) for p in places]
+    x = [to_mnist(p.ink[y0:y1,x0:x1]) for p,b in zip(places, whole) for x0,y0,x1,y1,_ in b]
+    odds = digit_log_odds(np.array(x))[1].clip(-5, 6) if x else np.zeros(0)
+    return [*map(place_features, places, np.split(odds, np.cumsum([*map(len, whole)])))]
+
+def whole_marks(p:Place) -> np.ndarray:  # (n,5)
+    "Marks as tall as a digit and no wider than one"
+    h, w = p.boxes[:,3]-p.boxes[:,1], p.boxes[:,2]-p.boxes[:,0]
+    return p.boxes[(h > .45*median_height(p.boxes)) & (w < 1.2*h)]
+
+def place_features(
+    p:Place,  # with marks
+    odds:np.ndarray,  # (n,) of its whole marks, to be digits
+) -> np.ndarray:  # (6,)
+    """Of what was read: the share of ink that its digits cover, tall marks without a digit, how much
+    digits and whole marks look like digits, and whether there are any"""
+    covered, boxes = np.zeros(p.mask.shape, bool), [d.box for d in p.digits]
+    for x0,y0,x1,y1 in boxes: covered[y0:y1,x0:x1] = True
+    middle = np.array([(b[0]+b[2])/2 for b in boxes])
+    h, tall = p.boxes[:,3]-p.boxes[:,1], np.zeros(p.mask.shape, bool)
+    some = p.boxes[h > .5*max(np.median(h), .5*h.max())]
+    for x0,y0,x1,y1,_ in some: tall[y0:y1,x0:x1] = p.mask[y0:y1,x0:x1] > 0
+    bare = sum(not ((middle > b[0]-1) & (middle < b[2]+1)).any() for b in some)
+    def mean(v): return min(len(v), 4)/4*float(v.mean()) if len(v) else 0.
+    digits = mean(log_odds(p.looks)[1].clip(-5, 6)) if boxes else -.75
+    return np.array([float(covered[tall].mean()), bare, mean(odds), digits, not boxes,
+        not len(odds)])
+
+# fitted in `28_ruled`: its table of words and numbers
+evidence_weights, evidence_offset = np.array([2.75, -1.8, .75, 1.55, 3.36, -1.56]), -1.09
 
 def read_single(p:Place, size:float):
     "One digit, or none, in a box that is made for one"

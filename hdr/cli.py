@@ -313,13 +313,16 @@ def train_own_data(
 
 # %% ../nbs/42_cli.ipynb #0fd3aa78
 @command(
-    option('what', choices=['train', 'recognize', 'read', 'data'], help='what to time'),
+    option('what', choices=['train', 'recognize', 'read', 'data', 'scale'], help='what to time'),
     option('--rounds', metavar='N', type=int, default=5,
         help='turns of each; default: %(default)s'),
+    option('--fields', metavar='N', type=int, default=20000,
+        help='scale: in the archive; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train', 'recognize', 'read' or 'data'
+    what:str,  # 'train', 'recognize', 'read', 'data' or 'scale'
     rounds:int=5,  # turns of each
+    fields:int=20000,  # for 'scale'
     out:str='',  # results folder; '': the usual one
 ):
     """time ours and named rivals in turns, on this machine
@@ -333,8 +336,14 @@ def bench(
                                 is installed
         hdr bench data          60,000 images from CSV, Parquet and a folder of PNG, beside pandas
                                 and Pillow
+        hdr bench scale         an archive of fields on two processes, some of them killed
     """
     if rounds < 1: raise UsageError(f'--rounds {rounds}: wanted is 1 or more')
+    if what == 'scale':
+        if fields < 10: raise UsageError(f'--fields {fields}: wanted is 10 or more')
+        with silence_stderr(): from hdr.bench_scale import bench_scale
+        bench_scale(fields, out=out)
+        return
     with silence_stderr(): from hdr.bench import bench_data, bench_read, bench_recognize, bench_train
     time_:dict[str, Callable] = dict(train=bench_train, recognize=bench_recognize, read=bench_read,
         data=bench_data)

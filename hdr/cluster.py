@@ -162,7 +162,7 @@ def peak_megabytes() -> float:  # 0 where nobody tells
     found = re.search(r'VmHWM:\s*(\d+)', text)
     return int(found[1])/1e3 if found else 0.
 
-# %% ../nbs/44_cluster.ipynb #0bcf2584
+# %% ../nbs/44_cluster.ipynb #42376249
 class ClusterError(RuntimeError): "The engine is gone; what was written stays"
 
 class Processes:
@@ -248,14 +248,18 @@ class Cluster:
             self.news.clear()
         for k in done:
             future, work = self.futures.pop(k)
-            yield work, self.result(future)
+            yield work, self.result(future, work)
 
-    def result(self, future:Any) -> dict|None:
-        "None for a worker that was lost; all else is a scheduler that is gone"
+    def result(self, future:Any, work:Work) -> dict|None:
+        """None for a worker that was lost; all else is a scheduler that is gone
+
+        What a lost worker had to say of a part before stands in the part itself."""
         try:
             if future.status == 'finished': return future.result(timeout=60)
-            if type(future.exception()).__name__ == 'KilledWorker': return None
-        except (Exception, asyncio.CancelledError): pass
+            e:BaseException = future.exception(timeout=60)
+        except (Exception, asyncio.CancelledError) as error: e = error
+        if known := stats_of(work.path, work.key): return known
+        if type(e).__name__ == 'KilledWorker': return None
         raise self.gone
 
     def close(self):

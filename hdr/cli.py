@@ -11,7 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Callable
 from . import __version__
-from .jobs import printable, silence_stderr
+from .jobs import output_folder, printable, silence_stderr
 from .rows import form, form_options
 from .run import error_message, run, UsageError
 
@@ -124,27 +124,57 @@ def show_line(line:str) -> int:  # exit status
 # %% ../nbs/42_cli.ipynb #189f96fa
 @command(
     option('--path', default='',
-        help="look in this folder, or Keras' mnist.npz, and nowhere else"))
+        help="look in this folder, or Keras' mnist.npz, and nowhere else"),
+    option('--check', metavar='PATH', default='', help="look at a data set of one's own"),
+    option('--suspicious', action='store_true',
+        help='with --check: labels that a shipped network is sure are others'),
+    option('--normalise', action='store_true',
+        help="with --check: bring pictures of any size to MNIST's form"),
+    option('--out', metavar='DIR', default='.',
+        help='with --check: where pictures go; default: the working folder'))
 def data(
     path:str='',  # folder, or mnist.npz; '': see the help
+    check:str='',  # a data set; '': MNIST is looked for
+    suspicious:bool=False,  # doubtful labels too
+    normalise:bool=False,  # pictures of any size
+    out:str='.',  # folder for pictures
 ):
-    """get MNIST, verify it, say where it is
+    """get MNIST, verify it, say where it is; or look at a data set of one's own
 
     Looks in $HDR_DATA, the folder HDR of a mounted Drive and the cache; else downloads,
-    one mirror after another.
+    one mirror after another. With --check: counts, splits, balance, copies (in it and in
+    MNIST), what was assumed to read it, and samples as a picture.
 
     examples:
 
         hdr data
         hdr data --path ~/mnist        four IDX files, raw or gzipped, or mnist.npz
         HDR_DATA=~/mnist hdr run       use them in a run
+        hdr data --check mine.zip --suspicious
     """
+    if check: return check_own(check, suspicious, normalise, out)
+    if suspicious or normalise: raise UsageError('--suspicious and --normalise are for --check PATH')
     from hdr.data import locate, published, read_idx
     place, files = locate(path or None)
     print(place)
     for name,content in files.items():
         shape = str(read_idx(content).shape)
         print(f'  {name:24} {shape:16} SHA-256 {published[name][:16]}... as published')
+
+# %% ../nbs/42_cli.ipynb #225d0bd7
+def check_own(
+    path:str,  # a data set
+    suspicious:bool,  # doubtful labels too
+    normalise:bool,  # pictures of any size
+    out:str,  # folder for pictures
+):
+    "What `hdr data --check` does"
+    from hdr.data import load_dataset
+    folder = output_folder(out)
+    with silence_stderr():
+        from hdr.check import check_dataset
+        lines = check_dataset(load_dataset(path, normalise=normalise), folder or '', suspicious)
+    print('\n'.join(map(printable, lines)))
 
 # %% ../nbs/42_cli.ipynb #767b1ca9
 def backend() -> str:  # 'tensorflow', 'jax' or 'torch'
@@ -210,6 +240,10 @@ form = command(*form_options)(form)
     option('--epochs', metavar='N', type=int, help='default: as the recipe says'),
     option('--images', metavar='N', type=int,
         help='train on the first so many training images; default: all'),
+    option('--data', metavar='PATH', default='',
+        help="train on a data set of one's own, see `hdr data --check`; needs --out"),
+    option('--normalise', action='store_true',
+        help="with --data: bring pictures of any size to MNIST's form"),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'),
     option('--resume', action='store_true', help='go on with what was interrupted'))
 def train(
@@ -218,6 +252,8 @@ def train(
     seed:int|None=None,  # the first; None: 1
     epochs:int|None=None,  # None: as the recipe says
     images:int|None=None,  # the first so many of the training images; None: all
+    data:str='',  # a data set of one's own; '': MNIST
+    normalise:bool=False,  # bring its pictures to MNIST's form
     out:str='',  # results folder; '': the usual one
     resume:bool=False,  # go on with what was interrupted
 ):
@@ -233,30 +269,60 @@ def train(
         hdr train --model base --seed 7 --epochs 2
         hdr train --model large --images 6000    a quick try
         hdr train --resume                       after Ctrl-C, a failure or a power cut
+        hdr train --data mine.zip --out mine     one's own digits; started again, it goes on;
+                                                 then: hdr classify --weights mine photo.jpg
     """
     asked:dict[str, Any] = dict(model=model or None, seeds=seeds, seed=seed, epochs=epochs,
         images=images)
     given = [f'--{k}' for k,v in asked.items() if v is not None]
-    if resume and given:
+    if normalise and not data: raise UsageError('--normalise is for --data PATH')
+    if resume and given and not data:
         raise UsageError(f'--resume goes on with what was interrupted as it was: no {given[0]}')
-    if resume: return run(out=out, resume=True)
+    if resume and not data: return run(out=out, resume=True)
     for k in 'seeds', 'epochs', 'images':
         n = asked[k]
         if n is not None and n < 1: raise UsageError(f'--{k} {n}: wanted is 1 or more')
     first = 1 if seed is None else seed
+    if data: return train_own_data(data, asked, first, normalise, out, resume)
     words = [f'recipe={model or "small"}', f'seeds={seeds or 1}', f'seed={first}',
         f'epochs={epochs or 0}', f'images={images or 0}']
     return run(words, ['02_train'], out)
 
+# %% ../nbs/42_cli.ipynb #05987d4d
+def train_own_data(
+    data:str,  # a data set
+    asked:dict,  # options of `hdr train`; None: not given
+    first:int,  # seed
+    normalise:bool,  # bring pictures of any size to MNIST's form
+    out:str,  # results folder
+    resume:bool,  # pass over what is finished
+):
+    "What `hdr train --data` does"
+    if not out: raise UsageError('--data needs --out DIR: the network, its card and results go there')
+    folder = output_folder(out)
+    with silence_stderr():
+        from hdr.own import OwnSplit
+        from hdr.results import finished_since
+        from hdr.train import plan, train as train_one
+    split = OwnSplit(asked['images'] or 0, own=data, normalise=normalise)
+    epochs = asked['epochs'] or 0
+    done = finished_since('1970-01-01 00:00:00', str(folder)) if resume else set()
+    for name,seed in plan(asked['model'] or 'small', first, asked['seeds'] or 1):
+        if split.name(name, seed, epochs) in done: continue
+        train_one(name, seed, epochs, str(folder), images=split.images, data=data, normalise=normalise)
+
 # %% ../nbs/42_cli.ipynb #0fd3aa78
 @command(
-    option('what', choices=['train', 'recognize', 'read'], help='what to time'),
+    option('what', choices=['train', 'recognize', 'read', 'data', 'scale'], help='what to time'),
     option('--rounds', metavar='N', type=int, default=5,
         help='turns of each; default: %(default)s'),
+    option('--fields', metavar='N', type=int, default=20000,
+        help='scale: in the archive; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train', 'recognize' or 'read'
+    what:str,  # 'train', 'recognize', 'read', 'data' or 'scale'
     rounds:int=5,  # turns of each
+    fields:int=20000,  # for 'scale'
     out:str='',  # results folder; '': the usual one
 ):
     """time ours and named rivals in turns, on this machine
@@ -268,10 +334,19 @@ def bench(
         hdr bench recognize     a process, an image, a photograph, a batch, beside TensorFlow
         hdr bench read          a page of 500 digits and a string of 8, beside Tesseract where it
                                 is installed
+        hdr bench data          60,000 images from CSV, Parquet and a folder of PNG, beside pandas
+                                and Pillow
+        hdr bench scale         an archive of fields on two processes, some of them killed
     """
     if rounds < 1: raise UsageError(f'--rounds {rounds}: wanted is 1 or more')
-    with silence_stderr(): from hdr.bench import bench_read, bench_recognize, bench_train
-    time_:dict[str, Callable] = dict(train=bench_train, recognize=bench_recognize, read=bench_read)
+    if what == 'scale':
+        if fields < 10: raise UsageError(f'--fields {fields}: wanted is 10 or more')
+        with silence_stderr(): from hdr.bench_scale import bench_scale
+        bench_scale(fields, out=out)
+        return
+    with silence_stderr(): from hdr.bench import bench_data, bench_read, bench_recognize, bench_train
+    time_:dict[str, Callable] = dict(train=bench_train, recognize=bench_recognize, read=bench_read,
+        data=bench_data)
     time_[what](rounds, out=out)
 
 # %% ../nbs/42_cli.ipynb #dcdd0ff1

@@ -396,12 +396,19 @@ def load_mnist(
 
 # %% ../nbs/00_data.ipynb #510faa10
 def read_dataset(
-    path:Path|str,  # a file or a folder
-    missing:str='refuse',  # or 'drop': what to do with rows of a CSV that have empty cells
+    path:Path|str,  # a file, an archive or a folder
+    missing:str='refuse',  # or 'drop': what to do with rows of a table that have empty cells
+    **how,  # part, normalise, assumed: as there
 ) -> tuple[np.ndarray, np.ndarray|None]:  # (n,28,28) uint8; (n,) uint8, None without labels
-    "Images and labels from IDX, npz, Kaggle's CSV or a folder, see `hdr.datasets`"
+    "Images and digits in any of the forms that people have them in, see `hdr.datasets`"
     from hdr.datasets import read_dataset
-    return read_dataset(path, missing)
+    return read_dataset(path, missing, **how)
+
+# %% ../nbs/00_data.ipynb #2c66cfa3
+def load_dataset(path:Path|str, **how):  # missing, normalise -> `hdr.datasets.Dataset`
+    "All parts of a data set with the names of its labels, see `hdr.datasets`"
+    from hdr.datasets import load_dataset
+    return load_dataset(path, **how)
 
 # %% ../nbs/00_data.ipynb #70e0c5a4
 def extra(

@@ -43,6 +43,20 @@ def build(
     if name not in models: raise KeyError(f'no model {name!r}; there are: {", ".join(models)}')
     return models[name]()
 
+# %% ../nbs/01_model.ipynb #b72d04ea
+def for_classes(
+    net:keras.Model,  # untrained, with ten answers
+    classes:int,  # how many are wanted
+) -> keras.Model:  # untrained, (n,28,28,1) -> (n,classes)
+    "The same plan with another number of answers; one without such a last layer is a `ValueError`"
+    if net.output_shape[-1] == classes: return net
+    ends = [l for l in net.layers if isinstance(l, layers.Dense) and l.units == net.output_shape[-1]]
+    if not ends: raise ValueError(f'{net.name}: no last layer that could have {classes} answers')
+    def renewed(layer):
+        config = layer.get_config()
+        return type(layer).from_config({**config, 'units': classes} if layer is ends[-1] else config)
+    return keras.models.clone_model(net, clone_function=renewed)
+
 # %% ../nbs/01_model.ipynb #b6a58cf6
 @register
 def starting() -> keras.Model:

@@ -21,13 +21,20 @@ def weights_dir() -> Path:
     "Where the shipped weights are: hdr/weights in the package"
     return Path(str(resources.files('hdr')/'weights'))
 
+# %% ../nbs/12_networks.ipynb #9d02bcc6
+def is_card(
+    known,  # what a JSON file holds
+) -> bool:
+    "A card, and not another file of a folder of results"
+    return isinstance(known, dict) and {'name', 'parameters', 'sha256'} <= {*known}
+
 # %% ../nbs/12_networks.ipynb #ae819ae2
 def shipped(
     folder:Path|str='',  # '': `weights_dir`
 ) -> list[str]:  # names, cheapest first
     "The networks for single digits; the one that reads along strips says so in its card"
     files = Path(folder or weights_dir()).glob('*.json')
-    cards = [json.loads(p.read_text(encoding='utf-8')) for p in files]
+    cards = [c for c in (json.loads(p.read_text(encoding='utf-8')) for p in files) if is_card(c)]
     return [c['name'] for c in sorted(cards, key=lambda c: c['parameters']) if c.get('reads') != 'strips']
 
 # %% ../nbs/12_networks.ipynb #c323ad82
@@ -59,11 +66,13 @@ class Runtime:
     def __init__(self,
         data:bytes,  # the model
         threads:int=0,  # for one call; 0: `$HDR_THREADS`, and all cores where that is not set
+        classes:int=0,  # answers; 0: as many as there are columns, eleven at most
     ):
         self.data, self.threads = bytes(data), threads or int(os.environ.get('HDR_THREADS') or cores())
         self.own = threading.local()
         self.columns = int(self.interpreter().get_output_details()[0]['shape'][-1])
-        self.classes = min(self.columns, 11)  # a twelfth column is the second answer: is it print?
+        self.batch = 64  # images at once: few enough to stay in the processor's cache
+        self.classes = classes or min(self.columns, 11)  # a twelfth column is the second answer: is it print?
 
     def interpreter(self):
         "That of this thread, made when it is first asked for"
@@ -90,17 +99,18 @@ class Runtime:
 
     def outputs(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-        batch:int=64,  # images at once: few enough to stay in the processor's cache
+        batch:int=0,  # images at once; 0: `self.batch`
     ) -> np.ndarray:  # (n,columns) float32; of `reader` (n,12): ten digits, 'no digit', print
         "All that the network says; another shape or type is a `ValueError`"
         if x.dtype != np.uint8 or x.ndim != 3 or x.shape[1:] != (28,28):
             raise ValueError(f'wanted are images (n,28,28) uint8, not {x.shape} {x.dtype}')
+        batch = batch or self.batch
         parts = [self.ask(x[i:i+batch,...,None]/np.float32(255)) for i in range(0, len(x), batch)]
         return np.concatenate([np.empty((0,self.columns), np.float32), *parts])
 
     def predict_proba(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-        batch:int=64,  # images at once
+        batch:int=0,  # images at once; 0: `self.batch`
     ) -> np.ndarray:  # (n,classes) float32, rows sum to 1
         "How likely each digit is, or 'no digit'"
         return self.outputs(x, batch)[:,:self.classes]
@@ -116,8 +126,9 @@ class Network(Runtime):
         folder:Path|str='',  # '': `weights_dir`
         threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
     ):
-        super().__init__(weights(name, folder), threads)
         self.card = card(name, folder)
+        super().__init__(weights(name, folder), threads, len(self.card.get('names', ())))
+        self.batch = self.card.get('batch', self.batch)
 
 # %% ../nbs/12_networks.ipynb #c07b9e1d
 def for_this_keras(
@@ -145,8 +156,9 @@ def keras_model(
     with np.load(path) as saved:
         described = for_this_keras(json.loads(str(saved['config'])))
         model = keras.models.model_from_json(json.dumps(described))
-        arrays = [saved[v.path].astype(np.float32) for v in model.variables]
-    for v,a in zip(model.variables, arrays): v.assign(a)
+        numbers = [v for v in model.variables if 'float' in str(v.dtype)]  # not the state of dice
+        arrays = [saved[v.path].astype(np.float32) for v in numbers]
+    for v,a in zip(numbers, arrays): v.assign(a)
     return model
 
 # %% ../nbs/12_networks.ipynb #806baefc

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator
 from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
-from .ink import page_ink, rescale, to_mnist, turn_dark_regions, turn_dark_regions
+from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate

@@ -15,7 +15,7 @@ from typing import Any
 from .image import gather, ImageError, named, read_image
 from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
     pen_range, remove_edge_rules, without_margins)
-from .networks import apply_temperature, Network
+from .networks import apply_temperature, Network, shipped, WeightsError
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
 @dataclass
@@ -92,13 +92,14 @@ def look(
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
     def __init__(self,
-        name:str='',  # one of `shipped`; '': the best for other people's digits
+        name:str='',  # one of `shipped`; '': the best for other people's digits, or the only one of `folder`
         threshold:float|None=None,  # reject what is less likely; None: the card's
         folder:Path|str='',  # of the weights; '': `weights_dir`
         threads:int=0,  # 0: all cores
     ):
-        self.network = Network(name or 'reader', folder, threads)
+        self.network = Network(name or usual_name(folder), folder, threads)
         about = self.network.card
+        self.names:list = about.get('names') or [*range(10)]
         self.temperature = about.get('temperature', 1.)
         self.threshold = about.get('threshold', .5) if threshold is None else threshold
 
@@ -120,15 +121,16 @@ class Recognizer:
         "Both answers of the network"
         said = self.network.outputs(x)
         p = apply_temperature(said[:,:self.network.classes], self.temperature)
-        if p.shape[1] == 10: p = np.concatenate([p, np.zeros((len(p),1), np.float32)], 1)
-        p[~x.any((1,2))] = np.eye(11)[10]
+        k = len(self.names)
+        if p.shape[1] == k: p = np.concatenate([p, np.zeros((len(p),1), np.float32)], 1)
+        p[~x.any((1,2))] = np.eye(k+1)[k]
         return p, said[:,11] if said.shape[1] > 11 else None
 
     def predict_proba(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     ) -> np.ndarray:  # (n,10) float32, rows sum to 1
         "How likely each digit is, given that it is one"
-        p = self.probabilities(x)[:,:10] + np.float32(1e-9)
+        p = self.probabilities(x)[:,:-1] + np.float32(1e-9)
         return p/p.sum(1, keepdims=True)
 
     def normalize(self,
@@ -146,14 +148,14 @@ class Recognizer:
         p, printed = self.both(np.stack([l.x for l in found]))
         if printed is not None: found = [replace(l, printed=float(q)) for l,q in zip(found, printed)]
         beside = [l.kept_share < .8 and q.argmax() == 1 for l,q in zip(found, p)]  # a stroke beside other ink
-        trust = p[:,:10].max(1)*np.where(beside, lone, 1)
+        trust = p[:,:-1].max(1)*np.where(beside, lone, 1)
         again = [(i, o) for i,l in enumerate(found) if trust[i] < sure for o in second_looks(l)]
         if not again: return found, p
         new, printed = self.both(np.stack([o.x for _,o in again]))
         for k,(i, o) in enumerate(again):
-            if new[k,:10].max() <= trust[i]: continue
+            if new[k,:-1].max() <= trust[i]: continue
             seen = o if printed is None else replace(o, printed=float(printed[k]))
-            found[i], p[i], trust[i] = seen, new[k], new[k,:10].max()
+            found[i], p[i], trust[i] = seen, new[k], new[k,:-1].max()
         return found, p
 
     def classify(self,
@@ -192,12 +194,12 @@ class Recognizer:
         reject:bool=True,  # False: always the likeliest digit
     ) -> tuple[dict, np.ndarray]:  # `columns`; the probabilities
         "What is said of one picture"
-        second, first = (int(d) for d in np.argsort(p[:10])[-2:])
+        second, first = (int(d) for d in np.argsort(p[:-1])[-2:])
         rejected = bool(reject and (p[first] < self.threshold or not seen.x.any()))
-        notes = seen.notes + (['no digit'] if p[10] > .5 and 'blank' not in seen.notes else [])
+        notes = seen.notes + (['no digit'] if p[-1] > .5 and 'blank' not in seen.notes else [])
         printed = None if seen.printed is None else round(seen.printed, 3)
-        digit, sure = None if rejected else first, round(float(p[first]), 4)
-        row = name, digit, sure, rejected, second, '; '.join(notes), printed
+        digit, sure = None if rejected else self.names[first], round(float(p[first]), 4)
+        row = name, digit, sure, rejected, self.names[second], '; '.join(notes), printed
         return dict(zip(columns, row)), p
 
     def explain(self,
@@ -206,7 +208,8 @@ class Recognizer:
         "What came in, what the network sees, what it thinks, and what is odd"
         notes:list[str] = []
         (seen,), p = self.looks([read_image(image, side=side, notes=notes)])
-        return draw_look(seen, p[0], self.answer('', replace(seen, notes=notes + seen.notes), p[0])[0])
+        return draw_look(seen, p[0],
+            self.answer('', replace(seen, notes=notes + seen.notes), p[0])[0], self.names)
 
 # %% ../nbs/13_recognize.ipynb #1da2548b
 columns = ['file', 'digit', 'confidence', 'rejected', 'second', 'notes', 'printed']
@@ -214,6 +217,15 @@ columns = ['file', 'digit', 'confidence', 'rejected', 'second', 'notes', 'printe
 lone = .85  # what a single stroke beside other ink counts: it may be half of something
 
 side = 512  # pixels: larger pictures are read smaller; a digit needs no more
+
+def usual_name(
+    folder:Path|str='',  # of weights; '': the shipped ones
+) -> str:
+    "The network that is meant where none is named: `reader`, or the only one of a folder"
+    there = shipped(folder)
+    if 'reader' in there or not there: return 'reader'
+    if len(there) > 1: raise WeightsError(f'{folder}: which network? There are: {", ".join(there)}')
+    return there[0]
 
 def second_looks(
     seen:Look,  # the first look
@@ -241,6 +253,7 @@ def draw_look(
     seen:Look,  # what was seen
     p:np.ndarray,  # (11,) probabilities
     answer:dict,  # by `Recognizer.answer`
+    names:Any=range(10),  # what is known, in the order of `p`
 ):  # matplotlib figure
     "A picture of how a picture was understood"
     from matplotlib.figure import Figure
@@ -252,7 +265,7 @@ def draw_look(
         ax.imshow(a, cmap='gray', vmin=0, vmax=255 if a.dtype == np.uint8 else 1)
         ax.set(xticks=[], yticks=[])
         ax.set_title(title, fontsize=9)
-    axes[4].barh([*'0123456789', 'none'], p, color=['C0']*10 + ['0.6'])
+    axes[4].barh([*map(str, names), 'none'], p, color=['C0']*len(names) + ['0.6'])
     said = 'no digit' if answer['rejected'] else f'{answer["digit"]}, {answer["confidence"]:.1%}'
     axes[4].set(xlim=(0, 1), title=said)
     axes[4].invert_yaxis()

@@ -28,6 +28,7 @@ def to_litert(
     net:keras.Model,  # trained
     kind:str='float32',  # one of `kinds`
     sample:np.ndarray|None=None,  # (n,28,28,1) float32, 0..1; int8 measures ranges on it
+    batch:int=0,  # images of a call, fixed; 0: any number
 ) -> bytes:  # a LiteRT model: float32 images in, float32 probabilities out
     "Convert a network (needs TensorFlow as Keras' backend)"
     import tempfile, tensorflow as tf
@@ -37,6 +38,7 @@ def to_litert(
     if kind == 'int8':
         images = np.asarray(sample)
         how['representative_dataset'] = lambda: ([image[None]] for image in images)
+    if batch: how['input_signature'] = [keras.InputSpec(shape=(batch,28,28,1), dtype='float32')]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)/'net.tflite'
         net.export(path, format='litert', verbose=False, **how)
@@ -136,10 +138,18 @@ def write_weights(
     net:keras.Model|None=None,  # the same network; its plain arrays are written as well
 ):
     "Write a file, its card and its plain arrays, by the name that the card has"
+    write_files(folder, data, about, plain_arrays(net, data) if net else {})
+
+def write_files(
+    folder:Path,  # where weights go
+    data:bytes,  # the LiteRT model
+    about:dict,  # its card
+    arrays:dict[str, Any],  # the same weights as plain arrays; {}: none are written
+):
+    "A file, its card and its plain arrays, the card last"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder/f'{about["name"]}.tflite', data)
-    arrays:dict[str, Any] = plain_arrays(net, data) if net else {}
-    if net: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
+    if arrays: write_atomic(folder/f'{about["name"]}.npz', lambda p: np.savez_compressed(p, **arrays))
     text = json.dumps(about, indent=1) + '\n'
     write_atomic(folder/f'{about["name"]}.json', lambda p: p.write_text(text, encoding='utf-8'))
 

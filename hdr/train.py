@@ -24,8 +24,8 @@ from tqdm import tqdm
 from typing import Any, Callable
 from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
     read_table, results_dir, versions, write_atomic)
-from .model import (among_digits, as_rows, build, classic_cost, classics, cost, full_ink,
-    load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores, seeded)
+from .model import (among_digits, as_rows, build, classic_cost, classics, cost, for_classes,
+    full_ink, load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores, seeded)
 from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
@@ -108,9 +108,11 @@ def compile_recipe(
     recipe:Recipe,  # what to train
     steps:int=1,  # steps an epoch
     epochs:int=1,  # epochs of this run
+    classes:int=0,  # answers; 0: as many as the model has
 ) -> tuple[keras.Model, keras.Model]:  # the network, and it behind its augmentation, compiled
     "Build what the recipe trains"
     net = build(recipe.model)
+    if classes and recipe.model not in model_losses: net = for_classes(net, classes)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
     usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
@@ -238,7 +240,7 @@ def fit(
         loss, accuracy = model.evaluate(*held, batch_size=500, verbose=0)
         return dict(validation_accuracy=accuracy, validation_loss=loss)
     with seeded(seed, deterministic):
-        net, model = compile_recipe(recipe, -(-len(x)//size), epochs)
+        net, model = compile_recipe(recipe, -(-len(x)//size), epochs, y.shape[1])
         return net, run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint, quiet)
 
 # %% ../nbs/02_train.ipynb #88a766a6
@@ -264,11 +266,12 @@ mixtures:dict[str, Callable] = {}
 def prepare(
     data:dict,  # by `parts`
     mixture:Callable|None=None,  # as in `mixtures`
+    classes:int=10,  # labels, at least
 ) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot
     "What `fit` takes"
     sets = mixture(*data['train']) if mixture else data['train'], data['validation']
     y = sets[0][1]
-    if y.ndim == 1: target = lambda k: one_hot(k, max(10, y.max() + 1))
+    if y.ndim == 1: target = lambda k: one_hot(k, max(classes, y.max() + 1))
     else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
     return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
@@ -377,6 +380,13 @@ class Split:
         "What a run on this split is called"
         return run_name(recipe, seed, epochs, self.images, self.validation, self.seed)
 
+    @property
+    def classes(self) -> int: return 10  # labels
+
+    def about(self) -> dict: return {}  # columns of runs.csv where the images are not MNIST's
+
+    def adapted(self, recipe:Recipe, images:int, epochs:int) -> Recipe: return recipe  # to their number
+
 def train_network(
     name:str,  # a key of `recipes`
     seed:int=1,  # of the run
@@ -387,21 +397,25 @@ def train_network(
 ) -> dict:  # the row of runs.csv
     """Train by recipe from the last checkpoint on, keep the network in the cache, record the run;
     accuracies are those of MNIST's own images among ten digits"""
-    recipe, mixture, out = recipes[name], mixtures.get(name), results_dir(out)
-    run = split.name(name, seed, epochs)
-    about, data = trail(seed, split.seed), split.parts(recipe.validation)
+    mixture, out, run = mixtures.get(name), results_dir(out), split.name(name, seed, epochs)
+    data = split.parts(recipes[name].validation)
+    recipe = split.adapted(recipes[name], len(data['train'][0]), epochs)
+    about = {**trail(seed, split.seed), **split.about()}
     check_room(out, 1)
-    checkpoint, shown = checkpoint_path(run, recipe), prepare(data, mixture)
+    checkpoint, shown = checkpoint_path(run, recipe), prepare(data, mixture, split.classes)
     with peak_memory() as memory:
         net, history = fit(recipe, shown, seed, epochs, checkpoint, deterministic)
     write_atomic(trained_path(run), net.save)
-    notes = [] if deterministic else ['not deterministic']
+    notes = [about.pop('note')] if 'note' in about else []
+    if not deterministic: notes.append('not deterministic')
     if mixture: notes.append(f'shown: {mixture.__module__}.{mixture.__name__}')
     row = dict(run=run, recipe=name, model=recipe.model, epochs=len(history), batch=recipe.batch,
         optimizer=recipe.optimizer, learning_rate=recipe.learning_rate,
         train_images=len(data['train'][0]), train_seconds=float(history.seconds.sum()),
         memory_mb=memory.get('mb', np.nan), note=', '.join(notes), **about, **cost(net))
-    def predict(x): return among_digits(net.predict(normalize(x), batch_size=500, verbose=0))
+    def predict(x):
+        p = net.predict(normalize(x), batch_size=500, verbose=0)
+        return among_digits(p) if split.classes == 10 else p
     row = record(row, predict, data, history, out)
     checkpoint.unlink()
     return row
@@ -458,9 +472,15 @@ def train(
     validation:int=0,  # images set apart; 0: as many as the recipe says
     split_seed:int=0,  # of the split into training and validation images
     path:str='',  # folder with MNIST; '': where it is found, else downloaded
+    data:Path|str='',  # a data set of one's own, see `hdr.own`; '': MNIST
+    normalise:bool=False,  # bring its pictures, of any size, to MNIST's form
 ) -> dict:  # the row of runs.csv
     """Train anything here by name, and record it; the members of an ensemble have to be there,
     and were trained on the usual split: another one is a `ValueError`"""
+    if data:
+        from hdr.own import train_own
+        return train_own(name, data, seed, epochs, out, deterministic, images, validation,
+            split_seed, normalise)
     split = Split(images, validation, split_seed, str(path))
     if name in classics: return train_classic(name, out, split)
     if name not in ensembles: return train_network(name, seed, epochs, out, deterministic, split)
@@ -471,7 +491,7 @@ def train(
 # %% ../nbs/02_train.ipynb #09bad5d1
 class DigitClassifier(ClassifierMixin, BaseEstimator):
     """A recipe's network as a scikit-learn classifier; images that are not 28x28, grey levels that
-    are neither 0..1 nor 0..255 and more than ten classes are a `ValueError`"""
+    are neither 0..1 nor 0..255 and more than a hundred classes are a `ValueError`"""
     def __init__(self,
         model:str='small',  # a key of `recipes`
         epochs:int=0,  # 0: as many as the recipe says
@@ -499,11 +519,11 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, as_rows(X), y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) > 10: raise ValueError(
-            f'{len(self.classes_)} classes; a network for digits has ten')
+        if len(self.classes_) > 100: raise ValueError(f'{len(self.classes_)} classes; the most are 100')
         self.scale_ = 0  # of an earlier fit
         images, seed = self.pictures(X), check_random_state(self.random_state).randint(2**31)
-        net, _ = fit(recipes[self.model], (images, one_hot(codes)), seed, self.epochs, quiet=True)
+        targets = one_hot(codes, max(10, len(self.classes_)))
+        net, _ = fit(recipes[self.model], (images, targets), seed, self.epochs, quiet=True)
         self.network_ = one_by_one(net)
         return self
 

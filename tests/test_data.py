@@ -1,5 +1,5 @@
 "Getting MNIST and reading data files when the network, other processes and the files do their worst"
-import gzip, hashlib, io, json, math, os, shutil, subprocess, sys, threading, types, zipfile
+import gzip, hashlib, io, json, math, os, shutil, subprocess, sys, threading, types, zipfile, zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -222,6 +222,12 @@ def make_bombs(folder):
     (folder/'honest.gz').write_bytes(gzip.compress(head(2**21, 28, 28)) + many)
     (folder/'lies.gz').write_bytes(gzip.compress(head(5, 28, 28)) + many)
     (folder/'promises.gz').write_bytes(gzip.compress(head(300_000, 28, 28)))
+    (folder/'table.csv.gz').write_bytes(gzip.compress(b'1,'*785 + b'\n') + gzip.compress(b','*2**24, 1)*40)
+    starts = {'tree.h5': b'\x89HDF\r\n\x1a\n', 'old.mat': b'MATLAB 5.0' + b' '*114 + b'\0\1IM', 'list.parquet': b'PAR1'}
+    for name,start in starts.items(): (folder/name).write_bytes(gzip.compress(start) + many)
+    write_zip(folder/'archive.zip', {f'm/{i}.png': zeros for i in range(4)})
+    unfolded = zlib.compress(npy((9,)) + bytes(2**28), 1)  # one array that says it has 9 numbers
+    (folder/'lies.mat').write_bytes(b'MATLAB 5.0' + b' '*114 + b'\0\1IM' + (15).to_bytes(4, 'little') + len(unfolded).to_bytes(4, 'little') + unfolded)
     write_zip(folder/'big.npz', {'x.npy': [npy((len(zeros)*2**24//784,28,28)), *zeros]})
     write_zip(folder/'floats.npz', {'x.npy': [npy((len(zeros)*2**24//6272,28,28), '<f8'), *zeros]})
     write_zip(folder/'flat.npz', {'x.npy': [npy((len(zeros)*2**24,)), *zeros]})
@@ -271,6 +277,13 @@ def small_files(folder):
     from PIL import Image
     (folder/'pictures'/'3').mkdir(parents=True)
     Image.fromarray(x[0]).save(folder/'pictures'/'3'/'a.png')
+    import h5py, pyarrow as pa, pyarrow.parquet as pq, scipy.io
+    with h5py.File(folder/'tree.h5', 'w') as f: f['train/data'], f['train/target'] = x.reshape(4, 784)/255, y
+    for packed in False, True: scipy.io.savemat(folder/f'matlab{packed}.mat', dict(X=x, y=y[:,None]), do_compression=packed)
+    pq.write_table(pa.table(dict(image=[dict(bytes=(folder/'pictures'/'3'/'a.png').read_bytes(), path='a')]*4, label=y.tolist())), folder/'hf.parquet')
+    with zipfile.ZipFile(folder/'archive.zip', 'w', zipfile.ZIP_DEFLATED) as z:
+        for i in range(4): z.write(folder/'pictures'/'3'/'a.png', f'digits/{y[i]}/{i}.png')
+    shutil.make_archive(str(folder/'tar'), 'gztar', folder/'pictures')
 
 FUZZ = PEAK + '''import random, resource, sys, time
 from pathlib import Path
@@ -314,3 +327,122 @@ def test_damaged_files_are_data_errors(tmp_path):
 @pytest.mark.parametrize('wrong', [None, 7, ['a.csv'], b'a.csv', np.zeros(3), 'a\0b', 'x'*5000, '/dev/null', '/nowhere/at/all'])
 def test_what_is_no_path_is_a_data_error(wrong):
     with pytest.raises(DataError): read_dataset(wrong)
+
+# data files as people have them
+
+def kinds_of_data(folder, x, y):
+    "(name, path) of the same images in many forms, all of which must come out as they are"
+    import h5py, pandas as pd, scipy.io
+    from PIL import Image
+    turned, one_hot, tenth = x.transpose(0,2,1), np.eye(10)[y], np.where(y == 0, 10, y)
+    arrays = dict(upper=dict(X=x, Y=y), flat=dict(data=x.reshape(-1,784), target=y), dark=dict(x=255-x, y=y), one_hot=dict(x=x, y=one_hot),
+        unit=dict(images=1-x[:,None]/255, labels=y[:,None]), standard=dict(x=(x/255-.1307)/.3081, y=y), signed=dict(x=x/127.5-1, y=y.astype(float)),
+        alpha=dict(x=np.stack([0*x]*3 + [x], -1), y=y), wide=dict(x=x.astype('u2')*257, y=y.astype(str)), odd=dict(a=x, b=y))
+    for name,held in arrays.items():
+        np.savez(folder/f'{name}.npz', **held)
+        yield name, folder/f'{name}.npz'
+    matlab = dict(course=dict(X=turned.reshape(-1,784)/255, y=tenth[:,None]), cube=dict(X=np.moveaxis(np.stack([x]*3, -1), 0, -1), y=tenth[:,None]), original=dict(data=x.reshape(-1,784).T, label=y[None]))
+    for name,held in matlab.items():
+        scipy.io.savemat(folder/f'{name}.mat', held)
+        yield name, folder/f'{name}.mat'
+    with h5py.File(folder/'tree.h5', 'w') as f: f['digits/images'], f['digits/labels'] = turned, one_hot
+    yield 'tree', folder/'tree.h5'
+    for name,images,labels,pack in ('emnist-images-idx3-ubyte', turned, 'emnist-labels-idx1-ubyte', bytes), ('t.images.idx3-ubyte', x, 't-labels-idx1-ubyte.gz', gzip.compress):
+        (folder/name).write_bytes(pack(write_idx(images)))  # the second is gzip, and does not say so
+        (folder/labels).write_bytes(pack(write_idx(y)))
+        yield name, folder/name
+    table = pd.DataFrame(np.column_stack([y, x.reshape(-1,784)]), columns=['label', *(f'{r}x{c}' for r in range(1,29) for c in range(1,29))])
+    bare, last = dict(header=False, index=False), table[[*table.columns[1:], 'label']]
+    texts = dict(plain=table.to_csv(index=False), bare=table.to_csv(**bare), last=last.to_csv(**bare), indexed=table.to_csv(), tabs=table.to_csv(sep='\t', **bare),
+        semicolons=(table/[1, *[255]*784]).astype({'label': int}).to_csv(sep=';', decimal=',', index=False), side=table.assign(**dict(zip(table.columns[1:], turned.reshape(-1,784).T))).to_csv(**bare))
+    for name,text in texts.items():
+        (folder/f'{name}.csv').write_text(text)
+        yield name, folder/f'{name}.csv'
+    (folder/'test.csv').write_text(table.drop(columns='label').to_csv(index=False))
+    with zipfile.ZipFile(folder/'kaggle.zip', 'w') as z:
+        for name,inside in ('plain.csv', 'train.csv'), ('test.csv', 'test.csv'): z.write(folder/name, inside)
+        z.writestr('sample_submission.csv', 'ImageId,Label\n1,0\n')
+    yield 'kaggle', folder/'kaggle.zip'
+    words = 'zero one two three four five six seven eight nine'.split()
+    paths = dict(words=lambda i: f'{words[y[i]]}/{i:03}.png', named=lambda i: f'{i:03}_{y[i]}.png', table=lambda i: f'images/{i:03}.png')
+    ways = dict(words=lambda a: Image.merge('LA', [Image.new('L', (28,28)), Image.fromarray(a)]), named=lambda a: Image.fromarray(255-a), table=lambda a: Image.fromarray(a.astype(np.uint16)*257))
+    for name,path in paths.items():
+        for i in range(len(x)):
+            (folder/name/path(i)).parent.mkdir(parents=True, exist_ok=True)
+            ways[name](x[i]).save(folder/name/path(i))
+        if name == 'table': pd.DataFrame(dict(file=[f'{i:03}.png' for i in range(len(x))], digit=y)).to_csv(folder/name/'labels.csv', index=False)
+        yield name, folder/name
+
+def test_data_files_as_people_have_them(tmp_path):
+    "The images as they are, their labels beside them, whatever the order; or an error, but never something else"
+    x, y = (a[:120] for a in data.parts()['validation'])
+    key = lambda images, labels: sorted((a.tobytes(), int(k)) for a,k in zip(images, labels))
+    for name,path in kinds_of_data(tmp_path, x, y):
+        a, b = read_dataset(path, assumed=[])
+        assert b is not None and a.shape == x.shape and key(a, b) == key(x, y), name
+
+def test_one_line_says_what_was_assumed(tmp_path, capsys):
+    np.savez(tmp_path/'dark.npz', x=255 - data.parts()['validation'][0][:20])
+    read_dataset(tmp_path/'dark.npz')
+    assert capsys.readouterr().err.splitlines()[-1:] == [f'{tmp_path/"dark.npz"}: dark on light: inverted']
+
+def test_pickles_are_never_opened(tmp_path):
+    "Whatever they are packed in: what would be run on opening is not run"
+    import pickle
+    class Trap:
+        def __reduce__(self): return Path.touch, (tmp_path/'opened',)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        content = pickle.dumps(Trap(), protocol)
+        for name,packed in ('a.pkl', content), ('a.pkl.gz', gzip.compress(content)), ('a.npy', npy((), '|O') + content):
+            (tmp_path/name).write_bytes(packed)
+            with pytest.raises(DataError): read_dataset(tmp_path/name)
+    np.savez(tmp_path/'a.npz', x=np.array([Trap()]*3, object), y=np.arange(3))
+    with zipfile.ZipFile(tmp_path/'a.pt', 'w') as z: z.writestr('archive/data.pkl', content)
+    for name in 'a.npz', 'a.pt':
+        with pytest.raises(DataError): read_dataset(tmp_path/name)
+    assert not (tmp_path/'opened').exists()
+
+def test_archives_write_nowhere_else(tmp_path, monkeypatch):
+    "Members that lead outside are left alone, and nothing stays behind"
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path/'temporary'))
+    (tmp_path/'temporary').mkdir()
+    from hdr.image import png_bytes
+    picture = png_bytes(data.parts()['validation'][0][0])
+    with zipfile.ZipFile(tmp_path/'a.zip', 'w') as z:
+        for name in '../../out/1.png', str(tmp_path/'abs'/'1.png'), '7/ok.png', '7/../../up.png': z.writestr(name, picture)
+    before = {p for p in tmp_path.rglob('*')}
+    try: read_dataset(tmp_path/'a.zip', assumed=[])
+    except DataError as e: assert 'a.zip' in str(e) and str(tmp_path/'temporary') not in str(e)
+    assert {p for p in tmp_path.rglob('*')} == before
+
+def test_own_digits_from_files_to_answers(tmp_path):
+    "`hdr train --data` killed within an epoch goes on when started again; `hdr classify --weights` takes what it leaves"
+    import signal, time
+    from PIL import Image
+    x, y = (a[:200] for a in data.parts()['validation'])
+    for i in range(len(x)):
+        (tmp_path/'mine'/str(y[i])).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - x[i]).save(tmp_path/'mine'/str(y[i])/f'{i}.png')
+    env = {**os.environ, 'HDR_CACHE': str(tmp_path/'cache'), 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    code = 'import sys; from hdr.cli import main; sys.exit(main(sys.argv[1:]))'
+    words = ['train', '--data', 'mine', '--model', 'quick', '--epochs', '8', '--out', 'net']
+    (tmp_path/'cache').mkdir()
+    where = data.configured('HDR_DATA') or data.cache_dir()/'mnist'
+    if not os.environ.get('HDR_DATA'): env['HDR_DATA'] = str(where)
+    child = subprocess.Popen([sys.executable, '-c', code, *words], cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and not list((tmp_path/'cache').glob('checkpoints/[!.]*.npz')): time.sleep(.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    done = python(code, *words, cwd=tmp_path, env=env)
+    assert done.returncode == 0 and 'dark on light: inverted' in done.stdout, done.stderr
+    assert child.returncode != -signal.SIGKILL or 'going on after epoch' in done.stdout
+    run, = [p.stem for p in (tmp_path/'net').glob('*.json')]
+    assert run.startswith('quick-s1-e8-of-mine-') and {p.suffix for p in (tmp_path/'net').glob(f'{run}.*')} == {'.json', '.npz', '.tflite'}
+    done = python(code, 'classify', 'mine/3', '--weights', 'net', '--format', 'csv', '--always', cwd=tmp_path, env=env)
+    said = [line.split(',')[1] for line in done.stdout.splitlines()[1:]]
+    assert done.returncode == 0 and said.count('3') > len(said)/2, done.stdout
+    assert json.loads((tmp_path/'net'/f'{run}.json').read_text())['assumed'] == ['dark on light: inverted']
+    done = python(code, 'data', '--check', 'mine', '--out', 'look', cwd=tmp_path, env=env)
+    assert done.returncode == 0 and 'all 200 images' in done.stdout and (tmp_path/'look'/'samples_mine.png').exists(), done.stderr
+    again = python(code, *words, '--resume', cwd=tmp_path, env=env)
+    assert again.returncode == 0 and 'epoch' not in again.stdout

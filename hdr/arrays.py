@@ -275,7 +275,8 @@ def choose_arrays(
     "Which arrays are pictures, and which are their labels"
     chosen:dict[tuple, list] = {}
     plainest = sorted(found, key=extra_words)  # x before x_asis
-    for key in plainest: chosen.setdefault(part_and_role(key), []).append((extra_words(key), found[key]))
+    for key in plainest:
+        chosen.setdefault(part_and_role(key), []).append((extra_words(key), found[key]))
     if not any(role == 'x' for _,role in chosen):
         chosen = {k: [(0, a) for a in many] for k,many in by_shape(found).items()}
     def doubtful(many): return len(many) > 1 and many[0][0] == many[1][0]

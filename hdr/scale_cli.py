@@ -29,7 +29,7 @@ def at_scale(
 ) -> bool:
     "Is a dataset meant?"
     some = [p for p in paths if p.lower().endswith(archives) or '://' in p]
-    if format == 'parquet' or given['scheduler'] or some:
+    if format == 'parquet' or given.get('scheduler') or some:
         if format not in ('', 'parquet', 'table'):
             why = some[0] if some else '--scheduler'
             raise UsageError(f'{why} gives --format parquet, not {format}')

@@ -279,8 +279,9 @@ def choose_arrays(
         chosen.setdefault(part_and_role(key), []).append((extra_words(key), found[key]))
     if not any(role == 'x' for _,role in chosen):
         chosen = {k: [(0, a) for a in many] for k,many in by_shape(found).items()}
-    alike = [many for (_,role),many in chosen.items() if role and len(many) > 1 and many[0][0] == many[1][0]]
-    if alike: raise Unreadable(f'{name}: which is meant? It holds {listing(found)}')
+    def doubtful(many): return len(many) > 1 and many[0][0] == many[1][0]
+    if any(role and doubtful(many) for (_,role),many in chosen.items()):
+        raise Unreadable(f'{name}: which is meant? It holds {listing(found)}')
     parts = {part: many[0][1] for (part,role),many in chosen.items() if role == 'x'}
     if not parts: raise Unreadable(f'{name}: which are pictures? It holds {listing(found)}; '
         'name them x and y, or x_train, y_train, x_test, y_test')

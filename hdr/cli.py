@@ -45,7 +45,7 @@ raw = argparse.RawDescriptionHelpFormatter  # help texts keep their lines
 # %% ../nbs/42_cli.ipynb #c07c7048
 def parser() -> Parser:  # of the whole command line
     "All commands with their options"
-    from hdr import read_cli, review_cli  # add their own
+    from hdr import pad_cli, read_cli, review_cli  # add their own
     about = 'Handwritten digit recognition, from raw MNIST to results.'
     top = Parser('hdr', description=about, epilog=overview, formatter_class=raw)
     top.add_argument('--version', action='version', version=f'hdr {__version__}')
@@ -64,6 +64,7 @@ overview = '''examples:
   hdr form new blank.pdf -o form.json       a form: find its fields; `hdr form read` fills rows
   hdr classify photo.jpg                    which digit is this?
   hdr review results.json                   look at what was read, and correct it
+  hdr pad -o hdr.html                       a page to draw on, for any browser
   hdr run                                   everything: data, models, training, results
   hdr train --model small --seeds 5         train one network, five times
   hdr bench train                           how fast is training here?
@@ -312,13 +313,16 @@ def train_own_data(
 
 # %% ../nbs/42_cli.ipynb #0fd3aa78
 @command(
-    option('what', choices=['train', 'recognize', 'read', 'data'], help='what to time'),
+    option('what', choices=['train', 'recognize', 'read', 'data', 'scale'], help='what to time'),
     option('--rounds', metavar='N', type=int, default=5,
         help='turns of each; default: %(default)s'),
+    option('--fields', metavar='N', type=int, default=20000,
+        help='scale: in the archive; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train', 'recognize', 'read' or 'data'
+    what:str,  # 'train', 'recognize', 'read', 'data' or 'scale'
     rounds:int=5,  # turns of each
+    fields:int=20000,  # for 'scale'
     out:str='',  # results folder; '': the usual one
 ):
     """time ours and named rivals in turns, on this machine
@@ -332,8 +336,14 @@ def bench(
                                 is installed
         hdr bench data          60,000 images from CSV, Parquet and a folder of PNG, beside pandas
                                 and Pillow
+        hdr bench scale         an archive of fields on two processes, some of them killed
     """
     if rounds < 1: raise UsageError(f'--rounds {rounds}: wanted is 1 or more')
+    if what == 'scale':
+        if fields < 10: raise UsageError(f'--fields {fields}: wanted is 10 or more')
+        with silence_stderr(): from hdr.bench_scale import bench_scale
+        bench_scale(fields, out=out)
+        return
     with silence_stderr(): from hdr.bench import bench_data, bench_read, bench_recognize, bench_train
     time_:dict[str, Callable] = dict(train=bench_train, recognize=bench_recognize, read=bench_read,
         data=bench_data)

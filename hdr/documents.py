@@ -506,23 +506,20 @@ def save_pdf(
     pages:Iterable[Page],  # with their pictures, one after the other
     out:Any,  # path or open file
     dpi:float=250,  # of a page that does not say it
-    at_once:int=20,  # pages in memory, as JPEG
+    at_once:int=50,  # pages in memory, as JPEG; those before are in a file
 ):
     "Write a PDF page by page"
     import pikepdf
-    with TemporaryDirectory() as folder, ExitStack() as parts:
-        pdf, part = pikepdf.new(), pikepdf.new()
+    with TemporaryDirectory() as folder, ExitStack() as files:
+        pdf = pikepdf.new()
         known:list[Page] = []
-        def flush():
-            part.save(path := Path(folder)/f'{len(known)}.pdf')
-            pdf.pages.extend(parts.enter_context(pikepdf.open(path)).pages)
         for p in pages:
-            add_pdf_page(part, p, dpi)
+            add_pdf_page(pdf, p, dpi)
             known.append(replace(p, image=None))
-            if len(known)%at_once == 0:
-                flush()
-                part = pikepdf.new()
-        flush()
+            if len(known)%at_once: continue
+            pdf.save(path := Path(folder)/f'{len(known)}.pdf')
+            files.close()
+            pdf = files.enter_context(pikepdf.open(path, access_mode=pikepdf.AccessMode.stream))
         pdf.attachments['hdr.json'] = pikepdf.AttachedFileSpec(pdf, to_json(known),
             filename='hdr.json', mime_type='application/json')
         pdf.save(out, deterministic_id=True)

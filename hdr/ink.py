@@ -159,6 +159,42 @@ def page_ink(
     "The ink of a page"
     return ink(grey, of='page')
 
+# %% ../nbs/11_ink.ipynb #672dfe6c
+def dark_regions(
+    grey:np.ndarray,  # (h,w) uint8, a page of dark ink, seldom more than 1,000 pixels a side
+) -> np.ndarray:  # (h,w) bool
+    "Solid dark patches of a page that have light writing in them"
+    missing = light_missing(grey, paper(grey, of='page'), 'page')
+    dark, k = (missing > .4).astype(np.uint8), max(5, max(grey.shape)//110)
+    solid = cv2.morphologyEx(cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((k,k), np.uint8)),
+        cv2.MORPH_OPEN, np.ones((2*k,3*k), np.uint8))
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(solid)
+    out = np.zeros(grey.shape, bool)
+    for i,(x,y,w,h,area) in enumerate(stats[1:], 1):
+        inside = labels == i
+        ground, light = grey[inside & (dark > 0)], 1-float(dark[inside].mean())
+        even = np.subtract(*np.percentile(ground, [90, 10])) < 30 if len(ground) else False
+        edge = x == 0 or y == 0 or x+w == grey.shape[1] or y+h == grey.shape[0]
+        written = .01 < light < .4 and np.percentile(missing[inside], 1) < .35
+        if even and written and not edge and area > .8*w*h: out |= inside
+    return out
+
+def turn_dark_regions(
+    grey:np.ndarray,  # (h,w) uint8
+) -> np.ndarray:  # the same where there are none
+    "A page with light writing on dark ground made dark on light"
+    small = rescale(grey, min(1, 1000/max(grey.shape)))
+    if min(grey.shape) < 100 or light_share(small, 'page') <= .5: return grey
+    found = dark_regions(small)
+    if not found.any(): return grey
+    inside = cv2.resize(found.astype(np.uint8), grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    ground, white = np.median(grey[inside > 0]), np.percentile(grey[inside == 0], 75)
+    turned = (white-(grey-ground)*(white-ground)/max(1, grey[inside > 0].max()-ground)).clip(0, 255)
+    out, edge = np.where(inside, turned, grey).astype(np.uint8), max(2, max(grey.shape)//600)
+    out[cv2.dilate(inside, np.ones((3*edge,)*2, np.uint8)) != cv2.erode(inside, np.ones((edge,)*2,
+        np.uint8))] = ground
+    return out
+
 # %% ../nbs/11_ink.ipynb #031f8cac
 def binarise(
     ink:np.ndarray,  # (h,w) 0..1

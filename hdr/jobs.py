@@ -10,7 +10,7 @@ import os, signal, sys, threading, time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 from .run import error_message, UsageError
 
 # %% ../nbs/43_jobs.ipynb #6de449ff
@@ -159,6 +159,7 @@ def end_with_parent():
 
 def serve(
     conn,  # to the parent: work comes in, what was read goes out
+    do:Callable|None=None,  # a function of such work; None: `read_one`
 ):
     "The life of a process of `--jobs`; it keeps to one core"
     os.environ['HDR_THREADS'] = '1'
@@ -166,13 +167,16 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        while True: conn.send(read_one(conn.recv()))
+        while True: conn.send((do or read_one)(conn.recv()))
     except (EOFError, OSError): pass
 
 # %% ../nbs/43_jobs.ipynb #717781bc
 class Workers:
     "Processes that read files, started where they are needed"
-    def __init__(self):
+    def __init__(self,
+        do:Callable|None=None,  # what they do, see `serve`
+    ):
+        self.do = do
         self.idle:list = []  # (connection, process) of each
         self.busy:dict = {}  # connection -> (process, number of its work)
 
@@ -182,13 +186,13 @@ class Workers:
         from hdr.jobs import serve
         context = get_context('spawn')
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs,), daemon=True)
+        process = context.Process(target=serve, args=(theirs, self.do), daemon=True)
         process.start()
         theirs.close()
         return ours, process
 
     def give(self,
-        work:tuple,  # for one of them
+        work:Any,  # for one of them
         n:int,  # its number
     ):
         "Let a process do it; one that died while it was idle is forgotten"

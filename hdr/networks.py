@@ -10,6 +10,7 @@ import hashlib, json, os, threading
 import numpy as np
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from .data import cores
 
 # %% ../nbs/12_networks.ipynb #3b4a527c
@@ -129,6 +130,20 @@ class Network(Runtime):
         super().__init__(weights(name, folder), threads, len(self.card.get('names', ())))
         self.batch = self.card.get('batch', self.batch)
 
+# %% ../nbs/12_networks.ipynb #c07b9e1d
+def for_this_keras(
+    described:Any,  # what Keras, perhaps a newer one, says of a model
+) -> Any:  # the same without what this one does not know
+    "A model's description that an older Keras understands"
+    import inspect, keras
+    if isinstance(described, list): return [for_this_keras(d) for d in described]
+    if not isinstance(described, dict): return described
+    out = {k: for_this_keras(v) for k,v in described.items() if not k.endswith('_initializer')}
+    kind = getattr(keras.layers, str(out.get('class_name')), None)
+    if kind is None or not isinstance(out.get('config'), dict): return out
+    known = {n for c in kind.__mro__[:-1] for n in inspect.signature(c.__init__).parameters}
+    return out | dict(config={k: v for k,v in out['config'].items() if k in known})
+
 # %% ../nbs/12_networks.ipynb #45c8f9e1
 def keras_model(
     name:str,  # one of `shipped`, or 'strings'
@@ -139,7 +154,8 @@ def keras_model(
     path = Path(folder or weights_dir())/f'{name}.npz'
     if not path.exists(): raise WeightsError(f'{path}: missing')
     with np.load(path) as saved:
-        model = keras.models.model_from_json(str(saved['config']))
+        described = for_this_keras(json.loads(str(saved['config'])))
+        model = keras.models.model_from_json(json.dumps(described))
         numbers = [v for v in model.variables if 'float' in str(v.dtype)]  # not the state of dice
         arrays = [saved[v.path].astype(np.float32) for v in numbers]
     for v,a in zip(numbers, arrays): v.assign(a)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Iterator
 from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
-from .ink import page_ink, rescale, to_mnist
+from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
@@ -115,7 +115,7 @@ def read_plain(
     "A page without tables, boxes or lines to write on"
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
-    ink = page_ink(rescale(grey, shrink))
+    ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
     k, angle = page_orientation(ink) if turn and not field else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
     level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
@@ -151,7 +151,19 @@ def lines_of_page(
     if doubted and len(digits) > lone_digits: return []
     for d in digits: d.box = on_page(d.box)
     if threshold: lines = confirm_lone_digits(lines, grey, threshold)
+    reject_cut_off(lines, grey.shape)
     return [l for l in lines if not doubted or '?' not in l.text]
+
+def reject_cut_off(
+    lines:list[Line],  # are changed
+    shape:tuple[int,int],  # of the page
+):
+    "A lone mark that the picture cuts off may be anything: the corner of a table, a finger, a shadow"
+    (h, w), edge = shape, max(2, max(shape)//400)
+    for l in lines if len(lines) > 1 else ():
+        if len(l.digits) > 1: continue
+        x0, y0, x1, y1 = l.box
+        if min(x0, y0, w-x1, h-y1) <= edge: l.digits[0].rejected = True; mark_rejected(l)
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
 least_page = 200  # pixels
@@ -218,7 +230,7 @@ def read_ruled(
     strip = min(grey.shape) < least_page  # too low for a page: a comb at most
     small = rescale(grey, shrink)
     view = View(small, np.eye(3), 0) if strip else straighten(small, turn)
-    layout = find_layout(view.image)
+    layout = find_layout(turn_dark_regions(view.image))
     if strip: keep_boxes(layout)
     if not (layout.tables or layout.combs or len(layout.lines) > 1): return None
     tables, fields, rest = read_layout(layout, threshold)

@@ -9,11 +9,12 @@ __all__ = []
 import io, json, re, sys
 from collections import Counter
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 from .cli import command, option
 from .jobs import (check_output, complain, Fault, output_folder, printable, read_files,
     silence_stderr, Stream, write_output)
 from .run import UsageError
+from .scale_cli import at_scale, classify_parquet, read_parquet, refuse_others, scale_options
 
 # %% ../nbs/44_read_cli.ipynb #2e87b8cc
 def find_pictures(
@@ -93,8 +94,8 @@ def draw_explanation(
 @command(
     option('paths', metavar='PATH', nargs='+',
         help='pictures of one digit each: files, folders, patterns; - reads standard input'),
-    option('--format', dest='form', choices=['table', 'csv', 'json'], default='table',
-        help='default: %(default)s'),
+    option('--format', dest='form', choices=['table', 'csv', 'json', 'parquet'],
+        default='table', help='default: %(default)s; parquet is for very many, see 44_scale_cli'),
     option('--model', metavar='NAME', default='',
         help="shipped weights, see `hdr.networks.shipped`; default: the best for digits "
             'that other people wrote'),
@@ -102,14 +103,21 @@ def draw_explanation(
         help="networks of one's own, such as `hdr train --data` leaves; default: the shipped ones"),
     option('--always', action='store_true', help='never reject: always the likeliest digit'),
     option('--explain', metavar='DIR', default='',
-        help='also draw there how each picture was understood'))
+        help='also draw there how each picture was understood'),
+    option('--out', metavar='DIR', default='', help='parquet: folder for the parts'),
+    option('--jobs', metavar='N', type=int, default=1,
+        help='parquet: processes; default: %(default)s'),
+    *scale_options)
 def classify(
     paths:list[str],  # files, folders, patterns, or '-'
-    form:str='table',  # or 'csv' or 'json'
+    form:str='table',  # or 'csv', 'json', 'parquet'
     model:str='',  # shipped weights, or one of `weights`
     weights:str='',  # folder of networks; '': the shipped ones
     always:bool=False,  # never reject
     explain:str='',  # folder for drawings; '': none
+    out:str='',  # folder, for Parquet
+    jobs:int=1,  # processes, for Parquet
+    **scale:Any,  # see `hdr.scale_cli.scale_options`
 ) -> int:  # exit status: 1 where a picture could not be read, or not drawn
     """read the digit in each picture
 
@@ -123,7 +131,12 @@ def classify(
         hdr classify 'photos/*.png' --explain understood/
         curl -s https://.../digit.png | hdr classify - --format json
         hdr classify photo.jpg --weights mine    by the network that `hdr train --data` left in mine
+        hdr classify shards/*.tar --out results --jobs 8
     """
+    if at_scale(paths, form, **scale):
+        refuse_others(model=model, weights=weights, explain=explain)
+        return classify_parquet(paths, out, always, jobs, **scale)
+    if out or jobs > 1: raise UsageError('--out and --jobs are for --format parquet')
     from hdr.recognize import Recognizer
     files, folder = find_pictures(paths), output_folder(explain)
     if weights and not Path(weights).is_dir():
@@ -276,8 +289,9 @@ def check_reading(
     option('paths', metavar='PATH', nargs='+',
         help='scans, photographs, PDFs; a folder stands for those in it'),
     option('--format', default='',
-        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'],
-        help='default: text; pdf is the scan with text to search and copy; xlsx is for --tables'),
+        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx', 'parquet'],
+        help='default: text; pdf is the scan with text to search and copy; xlsx is for --tables; '
+        'parquet is a row a field, for very many'),
     option('--out', metavar='DIR', default='', help='a file for each there; else one document'),
     option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'),
     option('--annotate', action='store_true',
@@ -290,7 +304,9 @@ def check_reading(
         help="digits with less confidence are '?'; default: %(default)s"),
     option('--rules', metavar='FILE', default='', help='what readings must obey, as JSON'),
     option('--jobs', metavar='N', type=int, default=1,
-        help='files at the same time; default: %(default)s'))
+        help='files at the same time; default: %(default)s'),
+    option('--kind', default='', choices=['field', 'page'],
+        help='parquet: what each picture is; default: page'), *scale_options)
 def read(
     paths:list[str],  # files, folders, patterns
     format:str='',  # one of `hdr.documents.formats`; '': text, of a table CSV
@@ -303,6 +319,8 @@ def read(
     jobs:int=1,  # processes
     tables:bool=False,  # all tables
     rules:str='',  # file; '': none
+    kind:str='',  # for Parquet: 'field' or 'page'
+    **scale:Any,  # see `hdr.scale_cli.scale_options`
 ) -> int:  # exit status: 1 where a file could not be read
     """read handwritten digits from scans, photographs and PDFs
 
@@ -319,7 +337,12 @@ def read(
         hdr read grades.jpg --tables --format xlsx --out tables
         hdr read grades.png --grid auto --out tables
         hdr read amounts/ --field --format csv
+        hdr read archive/ --kind field --format parquet --out results --jobs 16
+        hdr read archive/ --kind field --out results --scheduler tcp://10.0.0.1:8786 --resume
     """
+    if at_scale(paths, format, kind=kind, **scale):
+        refuse_others(output=output, annotate=annotate, grid=grid, tables=tables)
+        return read_parquet(paths, out, kind, field, threshold, rules, jobs, **scale)
     refuse_tables(tables, grid, field, format)
     table, obeyed = 'tables' if tables else table_shape(grid), load_rules(rules, grid)
     files = list(dict.fromkeys(p for _,p in find_pictures(paths, ('.pdf',))))

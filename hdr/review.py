@@ -154,7 +154,10 @@ page_template = '''<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data: blob:;
  script-src 'unsafe-inline'; style-src 'unsafe-inline'">
 <style>{style}</style></head>
-<body><header><h1>{title}</h1>
+<body>{body}<script id="data" type="application/json">{data}</script><script>{script}</script></body></html>
+'''
+
+review_body = '''<header><h1>{title}</h1>
 <button id="to-marks">marks</button><button id="to-fields">fields</button>
 <label id="filters">show <input id="filter" type="range" min="0" step="1" aria-label="less sure than">
 <span id="below"></span></label>
@@ -162,19 +165,27 @@ page_template = '''<!DOCTYPE html>
 <span id="count"></span></span>
 <input id="by" placeholder="your name" aria-label="your name" autocomplete="off"></header>
 <main id="main"></main><footer id="keys"></footer><div id="says" role="status"></div>
-<script id="data" type="application/json">{data}</script><script>{script}</script></body></html>
 '''
+
+def web_text(
+    names:tuple,  # of files in hdr/web/, without their suffix
+    suffix:str,  # 'js' or 'css'
+) -> str:
+    "Scripts or styles, one after the other; of some there is only one of both"
+    paths = [files('hdr')/'web'/f'{n}.{suffix}' for n in names]
+    return '\n'.join(p.read_text(encoding='utf-8') for p in paths if p.is_file())
 
 def single_file(
     title:str,
     data:dict,  # what the script finds
-    name:str='review',  # of the script and its style in hdr/web/
+    scripts:tuple=('review',),  # in hdr/web/, one after the other, and their styles where they have one
+    body:str=review_body,  # HTML; '{title}' is the title
 ) -> bytes:  # HTML
     "One file that needs no other"
-    web = files('hdr')/'web'
-    script, style = ((web/f'{name}.{suffix}').read_text(encoding='utf-8') for suffix in ('js', 'css'))
+    script, style = (web_text(scripts, suffix) for suffix in ('js', 'css'))
     text = json.dumps(data, ensure_ascii=False, separators=(',', ':')).replace('<', '\\u003c')
     parts = dict(title=html.escape(title), style=style, script=script, data=text)
+    parts['body'] = body.replace('{title}', parts['title'])
     return page_template.format(**parts).encode('utf-8', 'backslashreplace')
 
 # %% ../nbs/30_review.ipynb #a824cc9b

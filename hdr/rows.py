@@ -11,6 +11,7 @@ from functools import lru_cache
 from . import __version__
 from .jobs import check_output, Fault, output_folder, printable, read_files, silence_stderr
 from .run import UsageError
+from .scale_cli import at_scale, forms_parquet, refuse_others, scale_options
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +286,11 @@ form_options:list[tuple] = [
     (('--threshold',), dict(metavar='T', type=float, default=.5,
     help="digits with less confidence are '?'; default: %(default)s")),
     (('--jobs',), dict(metavar='N', type=int, default=1,
-    help='read: files at the same time; default: %(default)s'))]
+    help='read: files at the same time; default: %(default)s')),
+    (('--format',), dict(default='', choices=['parquet'],
+    help='read: a row a field, for very many, into --out')),
+    (('--out',), dict(metavar='DIR', default='', help='parquet: folder for the parts')),
+    *scale_options]
 
 def form(
     what:str,  # 'new' or 'read'
@@ -296,6 +301,9 @@ def form(
     crops:str='',  # folder; '': none
     threshold:float=.5,  # least confidence, 0..1
     jobs:int=1,  # processes
+    format:str='',  # 'parquet'; '': as -o says
+    out:str='',  # folder, for Parquet
+    **scale:Any,  # see `hdr.scale_cli.scale_options`
 ) -> int|None:  # exit status: 1 where a file could not be read
     """forms: a template once, then a row for each sheet
 
@@ -308,7 +316,11 @@ def form(
         hdr form new blank.pdf -o form.json --draw form.png
         hdr form read form.json scans/ -o rows.csv --crops pictures --jobs 2
         hdr form read a.json b.json scans.pdf -o rows.xlsx
+        hdr form read form.json scans/ --format parquet --out results --jobs 8
         hdr form new --filled one.jpg two.jpg three.jpg four.jpg five.jpg -o form.json
     """
+    if what == 'read' and at_scale(paths, format, **scale):
+        refuse_others(output=output, crops=crops)
+        return forms_parquet(paths, out, threshold, jobs, **scale)
     if what == 'new': new_form(paths, output, draw, filled); return None
     return read_forms_into(paths, output, crops, jobs, threshold)

@@ -10,8 +10,9 @@ import re
 import cv2
 import numpy as np
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from heapq import nlargest
 from itertools import groupby
 from typing import Any
@@ -117,8 +118,18 @@ def strip_probabilities(
             x = np.zeros((len(some), line_height, wide, 1), np.float32)
             for a,i in zip(x, some): a[:,:strips[i].seen.shape[1],0] = strips[i].seen
             for i,q in zip(some, string_network().ask(x)):
-                out[i] = q[:-(-strips[i].seen.shape[1]//2)]
+                out[i] = damp_signs(q[:-(-strips[i].seen.shape[1]//2)])
     return out
+
+sign_prior = .1  # how often `/ : + ( )` are met, beside how often they were trained
+
+def damp_signs(
+    p:np.ndarray,  # (t,n) probabilities, as the network gives them
+) -> np.ndarray:  # the same shape
+    "Signs that are rarer on paper than in training"
+    rare = np.array([False]+[c in '/:+()' for c in string_alphabet()])
+    q = p*np.where(rare, np.float32(sign_prior), np.float32(1))
+    return q/q.sum(1, keepdims=True)
 
 # %% ../nbs/22_strings.ipynb #d8c07c55
 def ctc_best_path(
@@ -164,6 +175,21 @@ def joined_readings(
         out = nlargest(most, all_, key=lambda t: t[1])
     return out
 
+class LikelyTexts(Sequence):
+    "Of parts together, found when they are first asked for: who reads without rules never asks"
+    def __init__(self,
+        parts:list[np.ndarray],  # (t,14) by `strip_probabilities` each, from left to right
+    ):
+        self.parts = parts
+
+    @cached_property
+    def texts(self) -> list[tuple[str,float]]:
+        "By `joined_readings`"
+        return joined_readings([n_best(p) for p in self.parts])
+
+    def __len__(self): return len(self.texts)
+    def __getitem__(self, i): return self.texts[i]
+
 # %% ../nbs/22_strings.ipynb #86101fe0
 Spike = tuple[int,int,int]  # by `ctc_best_path`
 
@@ -176,10 +202,13 @@ def backed_by_ink(
 ) -> list[Spike]:
     "What is said where there is ink"
     wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
+    rows = ink[max(0,s.box[1]):max(0,s.box[3])]
+    before, last = cv2.integral((rows > 0).astype(np.uint8)), ink.shape[1]  # ink above and left of
+    before = np.diff(before, axis=0)
     def backed(a, b):
         at = s.box[0]+wide*(a+b)
-        columns = np.s_[max(0,int(at-near*wide)):max(0,int(at+near*wide)+1)]
-        return ink[max(0,s.box[1]):max(0,s.box[3]), columns].any(1).sum() > least*tall
+        left, right = (min(max(0, int(v)), last) for v in (at-near*wide, at+near*wide+1))
+        return np.count_nonzero(before[:,max(left, right)] > before[:,left]) > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
 
 def unsaid(
@@ -286,7 +315,7 @@ def read_lines(
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
         line = assemble_line(said, float(np.median([s.size for *_,s in row])))
         if not line: continue
-        line.said = joined_readings([n_best(unsaid(p, spikes)) for p,spikes,_ in row])
+        line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
         lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines

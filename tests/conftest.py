@@ -1,5 +1,5 @@
-"What the tests share: the command line as a process, and a small repository to try it on"
-import json, os, subprocess, sys
+"What the tests share: the command line as a process, a small repository to try it on, and a real browser"
+import json, os, shutil, subprocess, sys
 from pathlib import Path
 import pytest
 from hdr.run import pipeline
@@ -40,3 +40,35 @@ def repo(tmp_path):
     for n in pipeline:
         notebook(root/'nbs'/f'{n}.ipynb', f'open("../{n}.txt", "w").write(f"{{epochs}} {{out}}")')
     return root
+
+# A real browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+FLAGS = '--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
+
+@pytest.fixture(scope='module')
+def browser():
+    "One for all tests"
+    driver = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
+    if not CHROMIUM: pytest.skip('there is no Chromium here: apt-get install chromium')
+    with driver.sync_playwright() as p:
+        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield b
+        b.close()
+
+@pytest.fixture
+def tab(browser):
+    "Opens a file in a window of its own, where any fault of the script and any request is a failure"
+    contexts, faults = [], []
+    def show(path, place='', **how):
+        context = browser.new_context(**{'viewport': dict(width=1300, height=900), **how})
+        contexts.append(context)
+        page = context.new_page()
+        page.on('pageerror', lambda e: faults.append(str(e)))
+        page.on('console', lambda m: faults.append(m.text) if m.type == 'error' else None)
+        page.on('request', lambda r: None if r.url.startswith(('file:', 'data:', 'blob:')) else faults.append(r.url))
+        page.goto(path.resolve().as_uri()+place)
+        return page
+    yield show
+    for c in contexts: c.close()
+    assert not faults

@@ -92,7 +92,7 @@ def test_info_tells_what_it_can(tmp_path):
         done = hdr('info', env=dict(HDR_CACHE=str(cache), KERAS_HOME=str(tmp_path)))
         assert done.returncode == 0 and not done.stderr
         facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
-        assert 'cores' in facts['hardware'] and facts['backend'].startswith('unknown (') and 'interpreter' in facts
+        assert 'core' in facts['hardware'] and facts['backend'].startswith('unknown (') and 'interpreter' in facts
 
 @pytest.mark.parametrize('line', ['--resume --model base', '--resume --seeds 5', '--resume --seed 0', '--resume --epochs 1', '--seeds 0', '--epochs -1'])
 def test_train_refuses_what_it_would_not_do(repo, line):

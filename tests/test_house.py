@@ -114,7 +114,7 @@ def links(text):
     "Targets of Markdown links and pictures"
     return re.findall(r'\]\(([^()\s]+(?:\([^()\s]*\))?)\)', re.sub(r'```.*?```', '', text, flags=re.S))
 
-PAGES = {'index': 'index', 'howto': 'howto', **{n: n for n in ROOMS}}  # of the site: named by module
+PAGES = {'index': 'index', 'howto': 'howto', 'try': 'try', **{n: n for n in ROOMS}}  # of the site: named by module
 DOCUMENTS = [ROOT/'README.md', ROOT/'CONTRIBUTING.md', *NBS]
 
 def lost(target, folder):

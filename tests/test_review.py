@@ -13,36 +13,6 @@ from hdr.documents import from_csv, from_json, to_json
 from hdr.page import Digit, Field, Line, Page
 from hdr.review import load_results, review
 
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-FLAGS = '--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
-
-@pytest.fixture(scope='module')
-def browser():
-    "One for all tests"
-    driver = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
-    if not CHROMIUM: pytest.skip('there is no Chromium here: apt-get install chromium')
-    with driver.sync_playwright() as p:
-        b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield b
-        b.close()
-
-@pytest.fixture
-def tab(browser):
-    "Opens a file in a window of its own, where any fault of the script and any request is a failure"
-    contexts, faults = [], []
-    def show(path, place='', **how):
-        context = browser.new_context(**{'viewport': dict(width=1300, height=900), **how})
-        contexts.append(context)
-        page = context.new_page()
-        page.on('pageerror', lambda e: faults.append(str(e)))
-        page.on('console', lambda m: faults.append(m.text) if m.type == 'error' else None)
-        page.on('request', lambda r: None if r.url.startswith(('file:', 'data:', 'blob:')) else faults.append(r.url))
-        page.goto(path.resolve().as_uri()+place)
-        return page
-    yield show
-    for c in contexts: c.close()
-    assert not faults
-
 def keys(page, *names):
     for name in names: page.keyboard.press(name)
 

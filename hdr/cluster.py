@@ -162,7 +162,7 @@ def peak_megabytes() -> float:  # 0 where nobody tells
     found = re.search(r'VmHWM:\s*(\d+)', text)
     return int(found[1])/1e3 if found else 0.
 
-# %% ../nbs/44_cluster.ipynb #42376249
+# %% ../nbs/44_cluster.ipynb #c21621c7
 class ClusterError(RuntimeError): "The engine is gone; what was written stays"
 
 class Processes:
@@ -196,6 +196,7 @@ class Cluster:
         self.address, self.patience, self.futures = address, patience, dict[str, Any]()
         self.own:Any = None
         os.environ.setdefault('HDR_THREADS', '1')
+        os.environ.setdefault('DASK_LOGGING__DISTRIBUTED', 'critical')  # of its workers, too
         dask = extra('dask', 'cluster')
         dask.config.set({'logging.distributed': 'critical',
             'distributed.scheduler.allowed-failures': 0})

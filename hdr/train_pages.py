@@ -114,6 +114,22 @@ def go_on_from(
         elif len(w) == 2: w = list(widen_alphabet(w[0], w[1], (a.filters-b.filters)//2))
         a.set_weights(w)
 
+# %% ../nbs/29_train_pages.ipynb #6c4e4552
+def blend(
+    net:keras.Model,  # by `string_net`, trained; its weights are overwritten
+    start:keras.Model,  # what it went on from
+    share:float,  # 0: `start`; 1: `net` as it is
+    strips:dict,  # by `sample_strips`, of training digits
+    most:int=40,  # batches of each width, to measure with
+):
+    "Weights between two networks, of which one went on from the other"
+    first, learned = string_net(), net.get_weights()
+    go_on_from(first, start, strips[max(strips)][0][:128])
+    net.set_weights([(1-share)*a + share*b for a,b in zip(first.get_weights(), learned)])
+    for images,_ in strips.values():
+        for k in range(0, min(len(images), 64*most)-63, 64):
+            net(images[k:k+64][...,None]/np.float32(255), training=True)
+
 # %% ../nbs/29_train_pages.ipynb #bfea10e1
 def fit_strings(
     recipe:Recipe,
@@ -175,6 +191,7 @@ def train_strings(
     n:int=usual_strips,  # to train on
     limit:int=0,  # fonts of each kind; 0: all
     start:str='',  # a network in plain arrays to go on from, such as 'strings', the shipped one; '': none
+    share:float=.7,  # of what it learned since; the rest is as it was in `start`, see `blend`
 ) -> dict:  # the row of runs.csv
     """Train from the last checkpoint on, and record the run: its accuracy is that of MNIST's
     images as strings of one digit"""
@@ -187,12 +204,16 @@ def train_strings(
     known = keras_model(start) if start else None
     with peak_memory() as memory:
         net, history = fit_strings(recipe, strips, held, seed, epochs, checkpoint, known)
+    exact = history.validation_exact.iloc[-1]
+    if known:
+        blend(net, known, share, strips)
+        exact = exact_share(net, held)
     write_atomic(trained_path(run), net.save)
     fixed = string_net(32)
     one = np.zeros((1,line_height,32,1), np.float32)
-    note = (f'reads strings, {history.validation_exact.iloc[-1]:.2%} exact of hard ones made from validation '
+    note = (f'reads strings, {exact:.2%} exact of hard ones made from validation '
         'digits and unseen fonts; accuracies are of strings of one digit')
-    if start: note += f'; went on from {start}, SHA-256 {card(start)["sha256"][:16]}'
+    if start: note += f'; {share:g} of the way from {start}, SHA-256 {card(start)["sha256"][:16]}'
     row = dict(run=run, recipe='strings', model='strings', epochs=epochs, batch=recipe.batch,
         optimizer=recipe.optimizer, learning_rate=recipe.learning_rate, train_images=len(data['train'][0]),
         train_seconds=float(history.seconds.sum()), memory_mb=memory['mb'], parameters=net.count_params(),

@@ -90,6 +90,9 @@ def draw_explanation(
     write_atomic(path, lambda p: figure.savefig(p, dpi=110))
 
 # %% ../nbs/44_read_cli.ipynb #efc1c5ce
+weights_option = option('--weights', metavar='DIR', default='',
+    help='networks of your own, by `hdr adapt`; what is not there is as shipped')
+
 @command(
     option('paths', metavar='PATH', nargs='+',
         help='pictures of one digit each: files, folders, patterns; - reads standard input'),
@@ -98,6 +101,7 @@ def draw_explanation(
     option('--model', metavar='NAME', default='',
         help="shipped weights, see `hdr.networks.shipped`; default: the best for digits "
             'that other people wrote'),
+    weights_option,
     option('--always', action='store_true', help='never reject: always the likeliest digit'),
     option('--explain', metavar='DIR', default='',
         help='also draw there how each picture was understood'))
@@ -282,6 +286,7 @@ def check_reading(
         'its tallest line is read, not what is beside it'),
     option('--threshold', metavar='T', type=float, default=.5,
         help="digits with less confidence are '?'; default: %(default)s"),
+    weights_option,
     option('--rules', metavar='FILE', default='', help='what readings must obey, as JSON'),
     option('--jobs', metavar='N', type=int, default=1,
         help='files at the same time; default: %(default)s'))

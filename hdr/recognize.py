@@ -15,7 +15,7 @@ from typing import Any
 from .image import gather, ImageError, named, read_image
 from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
     pen_range, remove_edge_rules, without_margins)
-from .networks import apply_temperature, Network
+from .networks import apply_temperature, home_of, Network
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
 @dataclass
@@ -260,9 +260,11 @@ def draw_look(
     return figure
 
 # %% ../nbs/13_recognize.ipynb #2ff781f8
-@lru_cache
 def shared_recognizer(
-    name:str='',  # shipped weights; '': the best
+    name:str='reader',  # of its weights
 ) -> Recognizer:
-    "The network for single digits, loaded once"
-    return Recognizer(name) if name else Recognizer()
+    "The network for single digits, loaded once from each folder"
+    return recognizer_in(name or 'reader', home_of(name or 'reader'))
+
+@lru_cache
+def recognizer_in(name:str, folder:Path) -> Recognizer: "That of a folder"; return Recognizer(name, folder=folder)

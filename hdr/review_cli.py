@@ -19,11 +19,13 @@ scans_option = option('--scans', metavar='DIR', default='', help='where the scan
 @command(
     option('results', metavar='RESULTS', help='by `hdr read --format json`; or a folder of such files'),
     option('-o', '--output', metavar='FILE', default='review.html', help='default: %(default)s'),
+    option('--rules', metavar='FILE', default='', help='what is typed is to obey these, as for `hdr read`'),
     scans_option)
 def review(
     results:str,  # path of JSON, or of a folder
     output:str='review.html',
     scans:str='',  # folder
+    rules:str='',  # file
 ):
     """make a file to look and correct in
 
@@ -35,9 +37,10 @@ def review(
         hdr review results.json -o review.html
         hdr review results/ --scans ~/scans
     """
+    from hdr.read_cli import load_rules
     from hdr.review import review as write
     check_output(output, [results])
-    path = write(results, output, scans)
+    path = write(results, output, scans, load_rules(rules, '') or {})
     print(f'{printable(str(path))}: open it in a browser; `hdr apply` takes what you save there',
         file=sys.stderr)
 

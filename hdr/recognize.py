@@ -267,4 +267,6 @@ def shared_recognizer(
     return recognizer_in(name or 'reader', home_of(name or 'reader'))
 
 @lru_cache
-def recognizer_in(name:str, folder:Path) -> Recognizer: "That of a folder"; return Recognizer(name, folder=folder)
+def recognizer_in(name:str, folder:Path) -> Recognizer:
+    "That of a folder"
+    return Recognizer(name, folder=folder)

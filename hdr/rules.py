@@ -79,7 +79,8 @@ class Length(Rule):
     "So many digits"
     least:int
     most:int|None=None  # None: just as many
-    script = '''(r, t, h) => { const n = h.digits(t).length; return r.least <= n && n <= (r.most ?? r.least) }'''
+    script = '''(r, t, h) => { const n = h.digits(t).length
+        return r.least <= n && n <= (r.most ?? r.least) }'''
     def obeys(self, text): return self.least <= len(digits_of(text)) <= self.longest
     def fault(self): return '' if 0 <= self.least <= self.longest else 'none is so long'
     @property
@@ -165,7 +166,8 @@ class Mod11(Rule):
 @rule
 class Mod97(Rule):
     "ISO 7064 with two check digits at the end: the number leaves 1"
-    script = '''(r, t, h) => { const d = h.digits(t); return d.length > 2 && BigInt(d.join(''))%97n === 1n }'''
+    script = '''(r, t, h) => { const d = h.digits(t)
+        return d.length > 2 && BigInt(d.join(''))%97n === 1n }'''
     def obeys(self, text):
         return len(d := digits_of(text)) > 2 and int(''.join(map(str, d)))%97 == 1
 

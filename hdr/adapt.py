@@ -142,7 +142,7 @@ def rehearsal(
     "What is shipped"
     with np.load(weights_dir()/'rehearsal.npz') as z: return 17*z['x'], z['y'].astype(int), z['check']
 
-# %% ../nbs/31_adapt.ipynb #6928a48b
+# %% ../nbs/31_adapt.ipynb #1f2f3859
 def log_softmax(
     z:np.ndarray,  # (n,k)
 ) -> np.ndarray:  # (n,k)
@@ -150,46 +150,45 @@ def log_softmax(
     z = z-z.max(1, keepdims=True)
     return z-np.log(np.exp(z).sum(1, keepdims=True))
 
-def fit_last_layer(
-    seen:np.ndarray,  # (n,321), by `before_last`
+def fit_change(
+    z:np.ndarray,  # (n,k) what is seen
     wanted:np.ndarray,  # (n,11) probabilities
-    start:np.ndarray,  # (321,11): it is pulled back to this one
-    pull:float=1.,  # how much
-    steps:int=25,
-) -> np.ndarray:  # (321,11)
-    "Cross-entropy, and the distance from where it began"
+    said:np.ndarray,  # (n,11) logits, as they were
+    steps:int=30,
+) -> np.ndarray:  # (k,11): what is to be added
+    "Logistic regression with weight decay, from what was said before"
     from scipy.optimize import minimize
     def loss(v):
-        w = v.reshape(start.shape)
-        said, away = log_softmax(seen@w), w-start
-        slope = seen.T@(np.exp(said)-wanted)+pull*away
-        return -(wanted*said).sum()+pull/2*(away**2).sum(), slope.ravel()
-    found = minimize(loss, start.ravel(), jac=True, method='L-BFGS-B', options=dict(maxiter=steps))
-    return found.x.reshape(start.shape)
+        change = v.reshape(z.shape[1], -1)
+        p = log_softmax(said+z@change)
+        return (v@v)/2-(wanted*p).sum(), (z.T@(np.exp(p)-wanted)+change).ravel()
+    start = np.zeros(z.shape[1]*said.shape[1])
+    found = minimize(loss, start, jac=True, method='L-BFGS-B', options=dict(maxiter=steps))
+    return found.x.reshape(z.shape[1], -1)
 
 @dataclass
 class Lesson:
-    "What the last layer is trained with, whatever was corrected"
+    "A last layer, and how freely it may move"
     start:np.ndarray  # (321,11), as shipped
-    old:np.ndarray  # (m,321) of the rehearsal
-    kept:np.ndarray  # (m,11): what the shipped network says of it
+    free:np.ndarray  # (321,321): from coordinates of a plain square to weights
 
     def fit(self,
         seen:np.ndarray,  # (n,321) of marks
         y:np.ndarray,  # (n,) 0..10
     ) -> np.ndarray:  # (321,11)
         "The last layer after these marks"
-        wanted = np.concatenate([np.eye(11)[y], self.kept])
-        return fit_last_layer(np.concatenate([seen, self.old]), wanted, self.start)
+        change = fit_change(seen@self.free, np.eye(11)[y], seen@self.start)
+        return self.start+self.free@change
 
 def make_lesson(
     start:np.ndarray,  # (321,11)
     old:np.ndarray,  # (m,321) of the rehearsal
-    most:int=800,  # of it
+    hold:float=10.,  # what a change of the rehearsal's logits costs, mean square
+    pull:float=1.,  # what a change of weights costs, square
 ) -> Lesson:
-    "Some of the rehearsal, of each part as much"
-    old = old[np.linspace(0, len(old)-1, min(most, len(old))).astype(int)]
-    return Lesson(start, old, np.exp(log_softmax(old@start)))
+    "From the second moments of what is rehearsed"
+    cost = hold*old.T@old/len(old)+pull*np.eye(len(start))
+    return Lesson(start, np.linalg.inv(np.linalg.cholesky(cost)).T)
 
 # %% ../nbs/31_adapt.ipynb #79079428
 def wrong(

@@ -53,6 +53,7 @@ def review(
         choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'], help='default: %(default)s'),
     option('--out', metavar='DIR', default='', help='a file for each scan there; else one document'),
     option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'),
+    option('--rules', metavar='FILE', default='', help='flag what does not obey these, as for `hdr read`'),
     scans_option)
 def apply(
     results:str,  # path of JSON, or of a folder
@@ -61,6 +62,7 @@ def apply(
     out:str='',  # folder
     output:str='',  # file
     scans:str='',  # folder
+    rules:str='',  # file
 ) -> int:  # exit status: 1 where reviewers disagree
     """write results with the corrections in them
 
@@ -71,11 +73,12 @@ def apply(
         hdr apply results/ ann.json bob.json --format alto --out final
     """
     from hdr.corrections import apply_corrections
+    from hdr.read_cli import load_rules
     if out and output: raise UsageError('--out DIR or -o FILE, not both')
     if format in ('pdf', 'xlsx') and not (out or output):
         raise UsageError(f'--format {format} needs --out DIR or -o FILE')
     if output: check_output(output, [results, *corrections])
-    pages, disputes = apply_corrections(results, *corrections)
+    pages, disputes = apply_corrections(results, *corrections, rules=load_rules(rules, '') or {})
     if format == 'pdf': add_pictures(pages, results, scans)
     if folder := output_folder(out): write_each(pages, folder, format, [results, *corrections])
     else: write_output(output or '-', as_document(pages, format))

@@ -102,7 +102,8 @@ class Range(Rule):
     min:float|None=None
     max:float|None=None
     script = '''(r, t, h) => { const n = h.decimal(t); return n !== null &&
-        (r.min == null || !h.less(n, h.decimal(r.min))) && (r.max == null || !h.less(h.decimal(r.max), n)) }'''
+        (r.min == null || !h.less(n, h.decimal(r.min))) &&
+        (r.max == null || !h.less(h.decimal(r.max), n)) }'''
     def obeys(self, text):
         n = decimal_of(text)
         return n is not None and (self.min is None or n >= Decimal(str(self.min))) and (

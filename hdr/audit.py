@@ -24,7 +24,7 @@ def accepted_values(
 ) -> list[tuple[int, Field]]:  # place of its page, from 1; surest last
     "What nobody would look at"
     found = [(n, f) for n,p in enumerate(pages, 1) for f in values_of_page(p)]
-    some = [item for item in found if item[1].text and not item[1].flagged]
+    some = [item for item in found if not item[1].flagged]
     return sorted(some, key=lambda item: item[1].confidence)
 
 def draw_sample(

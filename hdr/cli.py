@@ -7,7 +7,7 @@ __all__ = ['main']
 
 # %% ../nbs/42_cli.ipynb #45e7f58c
 import argparse, io, json, os, shlex, signal, sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Callable
 from . import __version__
@@ -81,7 +81,8 @@ def carry_out(
     if not argv: parser().print_help(sys.stderr); return 2
     options = vars(parser().parse_args(argv))
     f, debug = commands[options.pop('command')][0], options.pop('debug')
-    try: return f(**options) or 0
+    try:
+        with own_networks(options.pop('weights', '')): return f(**options) or 0
     except BrokenPipeError: raise
     except KeyboardInterrupt: message, status = 'interrupted', 130
     except Exception as e:
@@ -89,6 +90,20 @@ def carry_out(
         message, status = error_message(e), 2 if isinstance(e, UsageError) else 1
     print('hdr: error:', '\n'.join(map(printable, message.split('\n'))), file=sys.stderr)
     return status
+
+@contextmanager
+def own_networks(
+    folder:str,  # of `--weights`; '': none
+):
+    "Inside, this process and those that it starts read with the networks of a folder"
+    if not folder: yield; return
+    from hdr.networks import weights_folder
+    weights_folder(folder)
+    before = os.environ.get('HDR_WEIGHTS', '')
+    os.environ['HDR_WEIGHTS'] = os.path.abspath(folder)
+    try: yield
+    finally: os.environ['HDR_WEIGHTS'] = before
+
 
 # %% ../nbs/42_cli.ipynb #7516e405
 def main(

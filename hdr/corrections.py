@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from .networks import card
 from .page import Digit, Field, joint_confidence, Line, Page, shown
-from .review import line_value, load_results
+from .review import line_value, load_results, rules_of_values
+from .rules import broken_rules, rules_of_column
 
 # %% ../nbs/30_corrections.ipynb #1fee0b84
 def with_digits(
@@ -257,10 +258,42 @@ def flag_disputes(
     for f in [*page.fields, *(c for t in page.tables for c in t.cells)]:
         if f.id in ids or ids & set(f.digits): f.flagged, f.reason = True, 'reviewers disagree'
 
+# %% ../nbs/30_corrections.ipynb #a4405d61
+def flag(fields:list[Field], names:list[str]):
+    "To be looked at again"
+    for f in fields if names else []: f.flagged, f.reason = True, f'not by rule {" and ".join(names)}'
+
+def joint_rules(
+    page:Page,
+    rules:dict,  # as by `hdr.tables.page_rules`
+) -> list[tuple[Any, dict[str, Field]]]:  # each rule, and what it speaks of by name
+    "Rules over several fields, or over the cells of each table"
+    fields = {f'f{n}': f for n,f in enumerate(page.fields, 1)}
+    out:list = [(r, fields) for r in rules.get('rules') or []]
+    for t in page.tables:
+        cells:dict[str, Any] = {f'r{c.row}c{c.column}': c for c in t.cells if c.printed < .5}
+        columns = [(int(k), r) for k,some in (rules.get('columns') or {}).items() for r in some
+            if r.joint and str(k).isdigit()]
+        out += [(j, cells) for k,r in columns for j in rules_of_column(r, k, int, cells)]
+    return [(r, some) for r,some in out if set(r.names()) <= set(some)]
+
+def flag_broken(
+    page:Page,  # is changed
+    rules:dict,  # as by `hdr.tables.page_rules`
+):
+    "What does not obey"
+    own = rules_of_values(page, rules)
+    for f in [*page.fields, *(c for t in page.tables for c in t.cells)]:
+        flag([f], broken_rules(f.text, own.get(f.id, [])))
+    for r,some in joint_rules(page, rules):
+        if not r.holds({n: some[n].text for n in r.names()}):
+            flag([some[n] for n in r.names()], [type(r).__name__])
+
 # %% ../nbs/30_corrections.ipynb #7d3bcefc
 def apply_corrections(
     results:Any,  # Page, pages, or the path of a JSON file or of a folder of them
     *corrections:Path|str,  # files that were saved in a browser
+    rules:dict={},  # that values are to obey, as by `hdr.tables.page_rules`; what does not is flagged
 ) -> tuple[list[Page], list[str]]:  # pages with them; where reviewers disagree, in words
     "Results with what persons said of them; a file that does not belong to them is a `ValueError`"
     pages, origin = load_results(results)
@@ -279,6 +312,7 @@ def apply_corrections(
     for n,page in enumerate(pages, 1):
         apply_answers(n, page, said)
         flag_disputes(page, {i for k,i in asked if k == n})
+        if rules: flag_broken(page, rules)
         page.corrections += [correction_note(c) for c in several]
     return pages, disputes
 

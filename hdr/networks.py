@@ -8,6 +8,8 @@ __all__ = ['WeightsError', 'shipped', 'card', 'Network', 'keras_model']
 # %% ../nbs/12_networks.ipynb #c8699183
 import hashlib, json, os, threading
 import numpy as np
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,36 @@ def is_card(
     "A card, and not another file of a folder of results"
     return isinstance(known, dict) and {'name', 'parameters', 'sha256'} <= {*known}
 
+# %% ../nbs/12_networks.ipynb #9f2e3cc6
+own_folder:ContextVar[str] = ContextVar('own_folder', default='')  # of `weights_from`
+
+def weights_folder(
+    folder:Path|str='',  # '': that of `weights_from`, `$HDR_WEIGHTS`, or none
+) -> Path|None:  # None: only what is shipped
+    "Where networks of one's own are; no such folder, or one without cards, is a `WeightsError`"
+    own = folder or own_folder.get() or os.environ.get('HDR_WEIGHTS', '')
+    if not own: return None
+    if not any(Path(own).glob('*.json')): raise WeightsError(f'{own}: no folder with networks')
+    return Path(own)
+
+def home_of(
+    name:str,  # of a network
+    folder:Path|str='',  # as for `weights_folder`
+) -> Path:  # folder
+    "Where a network is: in one's own folder, where that has it, else where the shipped ones are"
+    own = weights_folder(folder)
+    return own if own and (own/f'{name}.json').exists() else weights_dir()
+
+@contextmanager
+def weights_from(
+    folder:Path|str='',  # '': as it was
+):
+    "Inside, the networks of a folder are those that read"
+    if folder: weights_folder(folder)
+    before = own_folder.set(os.fspath(folder) or own_folder.get())
+    try: yield
+    finally: own_folder.reset(before)
+
 # %% ../nbs/12_networks.ipynb #ae819ae2
 def shipped(
     folder:Path|str='',  # '': `weights_dir`
@@ -40,20 +72,20 @@ def shipped(
 # %% ../nbs/12_networks.ipynb #c323ad82
 def card(
     name:str,  # one of `shipped`
-    folder:Path|str='',  # '': `weights_dir`
+    folder:Path|str='',  # as for `weights_folder`
 ) -> dict:  # recipe, seed, accuracy, interval, parameters, macs, bytes, sha256 and more
     "What is known about shipped weights; a wrong name is a `WeightsError` that lists the right ones"
-    path = Path(folder or weights_dir())/f'{name}.json'
-    if not path.exists(): raise WeightsError(f'no weights {name!r}; there are: {", ".join(shipped(folder))}')
+    path = home_of(name, folder)/f'{name}.json'
+    if not path.exists(): raise WeightsError(f'no weights {name!r}; there are: {", ".join(shipped())}')
     return json.loads(path.read_text(encoding='utf-8'))
 
 # %% ../nbs/12_networks.ipynb #5e2008c8
 def weights(
     name:str,  # one of `shipped`
-    folder:Path|str='',  # '': `weights_dir`
+    folder:Path|str='',  # as for `weights_folder`
 ) -> bytes:  # a LiteRT model
     "The content of a weights file; one whose hash is not that of its card is a `WeightsError`"
-    path, known = Path(folder or weights_dir())/f'{name}.tflite', card(name, folder)
+    path, known = home_of(name, folder)/f'{name}.tflite', card(name, folder)
     if not path.exists(): raise WeightsError(f'{path}: missing')
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != known['sha256']:
@@ -123,7 +155,7 @@ class Network(Runtime):
     "Shipped weights, ready to use"
     def __init__(self,
         name:str='small',  # one of `shipped`
-        folder:Path|str='',  # '': `weights_dir`
+        folder:Path|str='',  # as for `weights_folder`
         threads:int=0,  # 0: `$HDR_THREADS`, and all cores where that is not set
     ):
         self.card = card(name, folder)
@@ -147,11 +179,11 @@ def for_this_keras(
 # %% ../nbs/12_networks.ipynb #45c8f9e1
 def keras_model(
     name:str,  # one of `shipped`, or 'strings'
-    folder:Path|str='',  # '': `weights_dir`
+    folder:Path|str='',  # as for `weights_folder`
 ):  # keras.Model: (n,28,28,1) float32, 0..1 -> the outputs of the shipped file
     "The shipped network as a Keras model, from the plain arrays beside it"
     import keras
-    path = Path(folder or weights_dir())/f'{name}.npz'
+    path = home_of(name, folder)/f'{name}.npz'
     if not path.exists(): raise WeightsError(f'{path}: missing')
     with np.load(path) as saved:
         described = for_this_keras(json.loads(str(saved['config'])))

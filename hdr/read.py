@@ -16,6 +16,7 @@ from typing import Any, Iterator
 from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
 from .ink import page_ink, rescale, to_mnist, turn_dark_regions
+from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
@@ -367,13 +368,15 @@ def read(
     print:bool=True,  # printed digits, too
     pattern:str='',  # a regular expression that each field, cell and word must match
     rules:dict|None=None,  # that they must obey, see `hdr.tables.page_rules`
+    folder:Path|str='',  # networks of one's own, see `hdr.adapt`; '': those that are shipped
 ) -> Page|list[Page]:  # several pages, where the file has several
     "Read handwritten digits from a scan, a photograph or a PDF; a page that is lost is a warning"
     faults:list[ImageError] = []
     if pattern:
         rules = {**(rules or {}), 'all': [*(rules or {}).get('all', []),
             checked_rule(Pattern, {'pattern': pattern}, 'pattern')]}
-    found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print, rules))
+    with weights_from(folder):
+        found = list(read_pages(source, threshold, turn, field, pictures, faults, tables, print, rules))
     if faults and not found: raise faults[0]
     for e in faults: warnings.warn(f'{e}; {len(found)} other pages were read', stacklevel=2)
     return found[0] if len(found) == 1 and not faults else found

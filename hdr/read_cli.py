@@ -91,6 +91,9 @@ def draw_explanation(
     write_atomic(path, lambda p: figure.savefig(p, dpi=110))
 
 # %% ../nbs/44_read_cli.ipynb #efc1c5ce
+weights_option = option('--weights', metavar='DIR', default='',
+    help='networks of your own, by `hdr adapt` or `hdr train --data`; what is not there is as shipped')
+
 @command(
     option('paths', metavar='PATH', nargs='+',
         help='pictures of one digit each: files, folders, patterns; - reads standard input'),
@@ -99,8 +102,7 @@ def draw_explanation(
     option('--model', metavar='NAME', default='',
         help="shipped weights, see `hdr.networks.shipped`; default: the best for digits "
             'that other people wrote'),
-    option('--weights', metavar='DIR', default='',
-        help="networks of one's own, such as `hdr train --data` leaves; default: the shipped ones"),
+    weights_option,
     option('--always', action='store_true', help='never reject: always the likeliest digit'),
     option('--explain', metavar='DIR', default='',
         help='also draw there how each picture was understood'),
@@ -112,7 +114,6 @@ def classify(
     paths:list[str],  # files, folders, patterns, or '-'
     form:str='table',  # or 'csv', 'json', 'parquet'
     model:str='',  # shipped weights, or one of `weights`
-    weights:str='',  # folder of networks; '': the shipped ones
     always:bool=False,  # never reject
     explain:str='',  # folder for drawings; '': none
     out:str='',  # folder, for Parquet
@@ -134,14 +135,12 @@ def classify(
         hdr classify shards/*.tar --out results --jobs 8
     """
     if at_scale(paths, form, **scale):
-        refuse_others(model=model, weights=weights, explain=explain)
+        refuse_others(model=model, explain=explain)
         return classify_parquet(paths, out, always, jobs, **scale)
     if out or jobs > 1: raise UsageError('--out and --jobs are for --format parquet')
     from hdr.recognize import Recognizer
     files, folder = find_pictures(paths), output_folder(explain)
-    if weights and not Path(weights).is_dir():
-        raise UsageError(f'--weights {weights}: there is no such folder')
-    with silence_stderr(): rec = Recognizer(model, folder=weights)
+    with silence_stderr(): rec = Recognizer(model)
     rows, faults, taken = [], 0, Counter[str]()
     for n,(name,source) in enumerate(files, 1):
         show_progress(n, len(files))
@@ -302,6 +301,7 @@ def check_reading(
         'its tallest line is read, not what is beside it'),
     option('--threshold', metavar='T', type=float, default=.5,
         help="digits with less confidence are '?'; default: %(default)s"),
+    weights_option,
     option('--rules', metavar='FILE', default='', help='what readings must obey, as JSON'),
     option('--jobs', metavar='N', type=int, default=1,
         help='files at the same time; default: %(default)s'),

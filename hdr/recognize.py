@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from .image import gather, ImageError, named, read_image
-from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
+from hdr.image import gather, ImageError, named, read_image
+from hdr.ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
     pen_range, remove_edge_rules, without_margins)
-from .networks import apply_temperature, Network, shipped, WeightsError
+<<<<<<< /tmp/tmp4y594iak/o
+from hdr.networks import apply_temperature, Network, shipped, WeightsError
+=======
+from hdr.networks import apply_temperature, home_of, Network
+>>>>>>> /tmp/tmp4y594iak/t
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
 @dataclass
@@ -219,12 +223,13 @@ lone = .85  # what a single stroke beside other ink counts: it may be half of so
 side = 512  # pixels: larger pictures are read smaller; a digit needs no more
 
 def usual_name(
-    folder:Path|str='',  # of weights; '': the shipped ones
+    folder:Path|str='',  # as for `hdr.networks.weights_folder`
 ) -> str:
     "The network that is meant where none is named: `reader`, or the only one of a folder"
-    there = shipped(folder)
+    own = weights_folder(folder)
+    there = shipped(own) if own else []
     if 'reader' in there or not there: return 'reader'
-    if len(there) > 1: raise WeightsError(f'{folder}: which network? There are: {", ".join(there)}')
+    if len(there) > 1: raise WeightsError(f'{own}: which network? There are: {", ".join(there)}')
     return there[0]
 
 def second_looks(
@@ -273,9 +278,13 @@ def draw_look(
     return figure
 
 # %% ../nbs/13_recognize.ipynb #2ff781f8
-@lru_cache
 def shared_recognizer(
-    name:str='',  # shipped weights; '': the best
+    name:str='reader',  # of its weights
 ) -> Recognizer:
-    "The network for single digits, loaded once"
-    return Recognizer(name) if name else Recognizer()
+    "The network for single digits, loaded once from each folder"
+    return recognizer_in(name or 'reader', home_of(name or 'reader'))
+
+@lru_cache
+def recognizer_in(name:str, folder:Path) -> Recognizer:
+    "That of a folder"
+    return Recognizer(name, folder=folder)

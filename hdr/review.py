@@ -20,7 +20,7 @@ from .image import ImageError, page_images, PageImage
 from .networks import card
 from .page import Digit, Field, Line, Page, shown
 from .read import file_hash
-from .rules import unsure
+from .rules import rules_for_script, rules_script, unsure
 
 # %% ../nbs/30_review.ipynb #93e42612
 def line_value(
@@ -35,11 +35,25 @@ def line_value(
 def values_of_page(
     page:Page,
 ) -> list[Field]:  # those of a line have its id
-    "What has one meaning each; cells and fields that are empty, and rightly so, are left out"
+    "What has one meaning each: fields and cells, also those that are empty, and lines in neither"
     items = [*page.fields, *(c for t in page.tables for c in t.cells)]
     home = {i for f in items for i in f.digits}
     lines = [l for l in page.lines if not any(d.id in home for d in l.digits)]
-    return [f for f in items if f.text or f.flagged] + [line_value(l) for l in lines]
+    return items + [line_value(l) for l in lines]
+
+# %% ../nbs/30_review.ipynb #478b4e8d
+def rules_of_values(
+    page:Page,
+    rules:dict,  # as by `hdr.tables.page_rules`
+) -> dict[str, list]:  # id of a field or cell -> its rules
+    "What each must obey by itself"
+    own, all_ = rules.get('fields') or {}, list(rules.get('all') or [])
+    columns = {str(k): v for k,v in (rules.get('columns') or {}).items()}
+    out = {f.id: all_+list(own.get(f'f{n}') or own.get(f.id) or []) for n,f in enumerate(page.fields, 1)}
+    cells = [c for t in page.tables for c in t.cells]
+    out |= {c.id: all_+list(columns.get(str(c.column)) or []) for c in cells}
+    printed = {f.id for f in [*page.fields, *cells] if f.printed >= .5}
+    return {i: some for i,some in out.items() if some and i not in printed}
 
 # %% ../nbs/30_review.ipynb #9fa1af1b
 def best_texts(
@@ -184,7 +198,8 @@ def single_file(
     "One file that needs no other"
     script, style = (web_text(scripts, suffix) for suffix in ('js', 'css'))
     text = json.dumps(data, ensure_ascii=False, separators=(',', ':')).replace('<', '\\u003c')
-    parts = dict(title=html.escape(title), style=style, script=script, data=text)
+    parts = dict(title=html.escape(title), style=style, script=rules_script()*('review' in scripts)+script,
+        data=text)
     parts['body'] = body.replace('{title}', parts['title'])
     return page_template.format(**parts).encode('utf-8', 'backslashreplace')
 
@@ -203,13 +218,16 @@ def value_items(
     page:Page,
     grey:np.ndarray,  # its picture
     places:dict[str,int],  # id of a digit -> its place among all marks
+    rules:dict={},  # as by `hdr.tables.page_rules`
 ) -> list[dict]:
     "Its values, one after the other"
     out, known = [], {d.id: d for l in page.lines for d in l.digits}
+    asked = rules_of_values(page, rules)
     for f in values_of_page(page):
         picture, cut = value_picture(grey, f.box)
         digits = [known[i] for i in f.digits if i in known]
         said = dict(was=f.text, confidence=f.confidence, flagged=f.flagged, reason=f.reason)
+        if some := rules_for_script(asked.get(f.id, [])): said['rules'] = some
         out.append(dict(n=n, id=f.id, box=f.box, picture=picture, cut=cut,
             alternatives=best_texts(f, digits), marks=[places[d.id] for d in digits], **said))
     return out
@@ -256,6 +274,7 @@ def review(
     results:Any,  # Page, pages, or the path of a JSON file or of a folder of them
     path:Path|str='review.html',  # to be written
     scans:Path|str='',  # folder of the scans, where they have moved
+    rules:dict={},  # that what is typed is to obey, as by `hdr.tables.page_rules`
 ) -> Path:  # of the file
     "Write a file to look and correct in, to be opened in a browser"
     pages, origin = load_results(results)
@@ -263,7 +282,8 @@ def review(
     fields:list[dict] = []
     for n,page,grey in pages_with_pictures(pages, scan_folders(results, scans)):
         new = mark_items(n, page, grey)
-        fields += value_items(n, page, grey, {m['id']: len(marks)+i for i,m in enumerate(new)})
+        fields += value_items(n, page, grey, {m['id']: len(marks)+i for i,m in enumerate(new)},
+            rules)
         marks += new
     data = dict(kind='review', results=origin, files=[p.file for p in pages], marks=marks,
         fields=fields, alphabet=card('strings')['alphabet'])

@@ -37,6 +37,7 @@ def rule(kind):
 class Rule:
     "Something that the text of a field obeys or not"
     joint = False  # over several fields?
+    script = ''  # `obeys` for browsers: (rule as in JSON, text, helpers) => boolean; '': only in Python
     def obeys(self, text:str) -> bool: return True
     def fault(self) -> str: "Why it can't be meant"; return ''
 
@@ -78,6 +79,8 @@ class Length(Rule):
     "So many digits"
     least:int
     most:int|None=None  # None: just as many
+    script = '''(r, t, h) => { const n = h.digits(t).length
+        return r.least <= n && n <= (r.most ?? r.least) }'''
     def obeys(self, text): return self.least <= len(digits_of(text)) <= self.longest
     def fault(self): return '' if 0 <= self.least <= self.longest else 'none is so long'
     @property
@@ -87,6 +90,7 @@ class Length(Rule):
 class Pattern(Rule):
     "As a regular expression"
     pattern:str  # of the whole text without blanks
+    script = '''(r, t, h) => h.whole(r.pattern).test(h.plain(t))'''
     def obeys(self, text): return bool(re.fullmatch(self.pattern, plain_text(text)))
     def fault(self):
         try: return '' if re.compile(self.pattern) else ''
@@ -97,10 +101,13 @@ class Range(Rule):
     "A number, not below `min` and not above `max`"
     min:float|None=None
     max:float|None=None
+    script = '''(r, t, h) => { const n = h.decimal(t); return n !== null &&
+        (r.min == null || !h.less(n, h.decimal(r.min))) &&
+        (r.max == null || !h.less(h.decimal(r.max), n)) }'''
     def obeys(self, text):
         n = decimal_of(text)
-        return n is not None and (self.min is None or n >= self.min) and (self.max is None
-            or n <= self.max)
+        return n is not None and (self.min is None or n >= Decimal(str(self.min))) and (
+            self.max is None or n <= Decimal(str(self.max)))
     def fault(self):
         if self.min is None or self.max is None: return ''
         return 'min is above max' if self.min > self.max else ''
@@ -132,6 +139,7 @@ class OneOf(Rule):
     "One of a list"
     values:list
     once:bool=False  # each of them in one field at most
+    script = '''(r, t, h) => r.values.some(v => h.plain(String(v)) === h.plain(t))'''
     def obeys(self, text): return plain_text(text) in self.all
     def fault(self): return '' if self.values else 'an empty list'
     @property
@@ -141,6 +149,8 @@ class OneOf(Rule):
 @rule
 class Luhn(Rule):
     "The check digit of cards (Luhn 1954)"
+    script = '''(r, t, h) => { const d = h.digits(t).reverse(); return d.length > 1 &&
+        h.sum(d.map((v, i) => i%2 ? 2*v-9*(v > 4) : v))%10 === 0 }'''
     def obeys(self, text):
         d = digits_of(text)[::-1]
         return len(d) > 1 and (sum(d[::2])+sum(sum(divmod(2*v, 10)) for v in d[1::2]))%10 == 0
@@ -148,6 +158,8 @@ class Luhn(Rule):
 @rule
 class Mod11(Rule):
     "Weights 1, 2, 3, ... from the right, as in ISBN-10"
+    script = '''(r, t, h) => { const d = h.digits(t).reverse(); return d.length > 1 &&
+        h.sum(d.map((v, i) => (i+1)*v))%11 === 0 }'''
     def obeys(self, text):
         d = digits_of(text)[::-1]
         return len(d) > 1 and sum(w*v for w,v in enumerate(d, 1))%11 == 0
@@ -155,6 +167,8 @@ class Mod11(Rule):
 @rule
 class Mod97(Rule):
     "ISO 7064 with two check digits at the end: the number leaves 1"
+    script = '''(r, t, h) => { const d = h.digits(t)
+        return d.length > 2 && BigInt(d.join(''))%97n === 1n }'''
     def obeys(self, text):
         return len(d := digits_of(text)) > 2 and int(''.join(map(str, d)))%97 == 1
 
@@ -164,6 +178,8 @@ class Check(Rule):
     weights:list
     modulus:int
     remainder:int=0
+    script = '''(r, t, h) => { const d = h.digits(t), n = r.modulus; return d.length === r.weights.length &&
+        (h.sum(d.map((v, i) => r.weights[i]*v))%n+n)%n === (r.remainder ?? 0) }'''
     def obeys(self, text):
         d = digits_of(text)
         return len(d) == len(self.weights) and sum(w*v
@@ -287,6 +303,39 @@ def contradiction(rules:list) -> str:
         if span and r.longest < 15 and max(a for a,_ in span) >= 10**r.longest:
             return f'rule length contradicts rule range: no number of {r.longest} digits is so large'
     return ''
+
+# %% ../nbs/23_rules.ipynb #179c0b6d
+script_helpers = r'''{
+  plain: t => t.replace(/\s/g, ''),
+  digits: t => [...t].filter(c => '0123456789'.includes(c)).map(Number),
+  sum: list => list.reduce((a, b) => a+b, 0),
+  whole: pattern => new RegExp(`^(?:${pattern.replaceAll('(?P<', '(?<')})$`),
+  decimal(t) {  // [digits, places behind the point]; null: no number
+    t = this.plain(t)
+    if (/^[+-]?\d{1,3}(\.\d{3})+,\d+$/.test(t)) t = t.replaceAll('.', '')
+    else if (/^[+-]?\d{1,3}(,\d{3})+\.\d+$/.test(t)) t = t.replaceAll(',', '')
+    t = t.replaceAll(',', '.')
+    if (!/^[+-]?\d+\.?\d*$/.test(t)) return null
+    const [whole, rest = ''] = t.split('.')
+    return [BigInt((whole+rest).replace('+', '')), rest.length]
+  },
+  less: ([a, n], [b, m]) => a*10n**BigInt(Math.max(0, m-n)) < b*10n**BigInt(Math.max(0, n-m)),
+}'''
+
+def rules_script() -> str:  # JavaScript: an object, name of a rule -> function of a rule and a text
+    "What rules check, for a browser"
+    rows = [f'{name}: {kind.script}' for name,kind in known.items() if kind.script]
+    return f'const helpers = {script_helpers}\nconst rules = {{\n' + ',\n'.join(rows) + '}\n'
+
+def rules_for_script(
+    rules:list,
+) -> list[dict]:  # as JSON; what is compared is text
+    "Those of one field that a browser can check"
+    def written(k, v):
+        if k in ('min', 'max') and v is not None: return f'{Decimal(str(v)):f}'
+        return [str(one) for one in v] if k == 'values' else v
+    some = [rule_to_json(r) for r in rules if not r.joint and r.script]
+    return [{k: written(k, v) for k,v in r.items()} for r in some]
 
 # %% ../nbs/23_rules.ipynb #f0809d22
 doubt = .02  # how often a rule is wrong for a sheet

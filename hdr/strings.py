@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from heapq import nlargest
 from itertools import groupby
+from pathlib import Path
 from typing import Any
-from .networks import card, Network
+from .networks import card, home_of, Network
 from .page import Digit, Line
 from .layout import find_glyphs, find_lines, median_height, word_starts
 
@@ -89,10 +90,12 @@ def string_alphabet() -> str:  # such as '0123456789.,-'
     "What the network for strings can say, from 1 on (0: nothing new): its card has it"
     return card('strings')['alphabet']
 
-@lru_cache
 def string_network() -> Network:
-    "The network for strings, loaded once"
-    return Network('strings')
+    "The network for strings, loaded once from each folder"
+    return network_in(home_of('strings'))
+
+@lru_cache
+def network_in(folder:Path) -> Network: "That of a folder"; return Network('strings', folder)
 
 strip_widths = 48, 72, 96, 128, 160, 192, 256, 384, 512  # pixels; then 768, 1024, 1536, 2048, ...
 

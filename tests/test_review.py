@@ -8,10 +8,12 @@ import numpy as np, pytest
 from PIL import Image
 from hdr.audit import accepted_values, audit, write_key
 from hdr.cli import main
+from hdr.corrections import apply_corrections
 from hdr.data import load_mnist
 from hdr.documents import from_csv, from_json, to_json
 from hdr.page import Digit, Field, Line, Page
 from hdr.review import load_results, review
+from hdr.rules import Check, Length, Luhn, Mod11, Mod97, OneOf, Pattern, Range, rules_for_script, rules_script
 
 def keys(page, *names):
     for name in names: page.keyboard.press(name)
@@ -137,6 +139,64 @@ def test_audit_keyed_blind(tab, tmp_path):
     save(page, tmp_path/'keyed.json', 'Control+s')
     found, read = audit(results, tmp_path/'keyed.json', .1), {l.id: l.text for l in made.lines}
     assert found.n == 20 and found.errors == sum(read[i['id']] != written[i['id']] for i in data['fields'])
+
+def texts_at_random(n, seed=0):
+    "Numbers with signs, thousands, blanks, and what is none"
+    rng = np.random.default_rng(seed)
+    pieces = [*'0123456789', '1.234,5', '1,234.50', '.', ',', '-', '+', ' ', '?', '00', '97', '12.5']
+    return [''.join(rng.choice(pieces, rng.integers(0, 9))) for _ in range(n)]
+
+def with_check_digits(n, seed=1):
+    "Digits to which each of the last is tried, so that check digits are right often enough"
+    rng = np.random.default_rng(seed)
+    return [''.join(map(str, rng.integers(0, 10, k)))+f'{last:02}' for k in rng.integers(1, 20, n) for last in rng.permutation(100)[:12]]
+
+def test_rules_say_the_same_in_a_browser(tab, tmp_path):
+    "Each rule that has a script, on thousands of texts: obeyed in Python, obeyed in Chromium"
+    made, _ = sheet(1, 2, 0)
+    page = tab(review(made, tmp_path/'r.html'))
+    asked = [Length(3), Length(1, 4), Length(0, 0), Pattern(r'\d{2}[.,]\d+|9+'), Pattern(r'(?P<a>\d)\d*-?'), Range(0, 20),
+        Range(.1), Range(max=-2.5), Range(-3, 1e6), OneOf([17, '018', 1.0]), Luhn(), Mod11(), Mod97(), Check([3,1,3], 10),
+        Check([1,-2,5,7], 11, 4)]
+    texts = [*texts_at_random(3000), *with_check_digits(250), '17', '1 7', '018', '18', '1.0', '1']
+    js = rules_for_script(asked)
+    assert len(js) == len(asked)
+    said = page.evaluate('([asked, texts]) => asked.map(r => texts.map(t => rules[r.rule](r, t, helpers)))', [js, texts])
+    for r,row in zip(asked, said):
+        here = [r.obeys(t) for t in texts]
+        assert here == row, (r, [t for t,a,b in zip(texts, here, row) if a != b][:5])
+        assert any(here) and not all(here), r
+
+def test_rules_as_one_types(tab, tmp_path):
+    "What breaks a rule is said at once, and taken when a person insists; an empty cell takes a value"
+    made, _ = sheet(2, 2, 0)
+    box = made.lines[0].box
+    made.fields = [Field('box', l.text, box=l.box, digits=[d.id for d in l.digits], flagged=True) for l in made.lines]
+    made.fields.append(Field('box', '', box=box))
+    made = from_json(to_json([made]))[0]
+    made.image = sheet(2, 2, 0)[0].image
+    page = tab(review(made, tmp_path/'r.html', rules={'all': [Length(2)], 'fields': {'f2': [Range(0, 20)]}}), '#fields')
+    keys(page, 'Space')
+    page.keyboard.type('123')
+    assert 'rule length' in page.locator('#fault').inner_text()
+    keys(page, 'Backspace')
+    assert page.locator('#fault').inner_text() == ''
+    keys(page, 'Enter', 'Space')
+    page.keyboard.type('99')
+    assert 'rule range' in page.locator('#fault').inner_text()
+    keys(page, 'Enter')
+    assert page.locator('.place').inner_text().startswith('2 of')
+    keys(page, 'Enter', 'Escape')
+    assert page.locator('h2').inner_text() in ('All done', 'The end of the list')
+    for _ in range(7): keys(page, '+')  # all, not only what is flagged
+    while not page.locator('.place').inner_text().endswith('f3'): keys(page, 'ArrowRight')
+    keys(page, 'Space')
+    page.keyboard.type('45')
+    keys(page, 'Enter')
+    said = {i['id']: i['is'] for i in save(page, tmp_path/'c.json')['items']}
+    assert [said[f.id] for f in made.fields] == ['12', '99', '45']
+    now, = apply_corrections([made], tmp_path/'c.json')[0]
+    assert [f.text for f in now.fields] == ['12', '99', '45'] and sorted(l.text for l in now.lines) == ['12', '45', '99']
 
 def test_a_thousand_fields(tab, tmp_path):
     "At most 10 MB, there within two seconds"

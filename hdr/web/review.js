@@ -209,12 +209,21 @@ function the_end(list) {
     element('button', {className: 'big', onclick: save}, 'Save ', element('kbd', {}, blind ? 'Ctrl S' : 's'))]
 }
 
+// What the rules of a field say of a text: `rules` and `helpers` stand before this script
+function broken(field, text) {
+  if (!text || !field.rules) return []
+  const obeys = r => { try { return rules[r.rule](r, text, helpers) } catch { return true } }  // a pattern of Python alone
+  return field.rules.filter(r => !obeys(r)).map(r => r.rule.replace('_', ' '))
+}
+
 const allowed = text => [...text].every(c => `${data.alphabet}? `.includes(c))
 
 function check() {
-  const good = allowed(find('text').value)
-  find('fault').textContent = good ? '' : `only ${data.alphabet.split('').join(' ')}, spaces and ?`
-  return good
+  const text = find('text').value, good = allowed(text), field = listed()[state.field]
+  const wrong = good && field ? broken(field, text.trim()) : []
+  find('fault').textContent = !good ? `only ${data.alphabet.split('').join(' ')}, spaces and ?`
+    : wrong.length ? `not by rule ${wrong.join(' and ')}; Enter twice keeps it` : ''
+  return good && (!wrong.length || state.insist === text)
 }
 
 function field_is(text) {
@@ -224,9 +233,13 @@ function field_is(text) {
   step(1)
 }
 
-function step(by) { state.field += by; draw() }
+function step(by) { state.field += by; state.insist = null; draw() }
 
-function typed() { if (check()) field_is(find('text').value) }
+function typed() {  // what breaks a rule is taken when Enter is pressed again
+  const text = find('text').value
+  if (check()) return field_is(text)
+  state.insist = text
+}
 
 // Keys; each is a button, too
 

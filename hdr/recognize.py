@@ -12,14 +12,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from hdr.image import gather, ImageError, named, read_image
-from hdr.ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
+from .image import gather, ImageError, named, read_image
+from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
     pen_range, remove_edge_rules, without_margins)
-<<<<<<< /tmp/tmp4y594iak/o
-from hdr.networks import apply_temperature, Network, shipped, WeightsError
-=======
-from hdr.networks import apply_temperature, home_of, Network
->>>>>>> /tmp/tmp4y594iak/t
+from .networks import (apply_temperature, home_of, Network, shipped, weights_folder,
+    WeightsError)
 
 # %% ../nbs/13_recognize.ipynb #9da145ca
 @dataclass

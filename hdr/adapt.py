@@ -250,7 +250,7 @@ def adapt(
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> Adapted:
     "Train the reader on what a person corrected and confirmed; keep it only where that helps"
-    paths = [corrections] if isinstance(corrections, (str, os.PathLike)) else list(corrections)
+    paths:list = [corrections] if isinstance(corrections, (str, os.PathLike)) else list(corrections)
     x, y, changed = training_marks([load_corrections(p) for p in paths])
     if len(y) < least: raise ValueError(f'{len(y)} marks were looked at: at least {least} are needed')
     data = weights('reader', folder)
@@ -263,7 +263,7 @@ def adapt(
     made = with_last_layer(data, lesson.fit(seen, y))
     right = [mnist_accuracy(d, x_old[check], y_old[check]) for d in (data, made)]
     kept = after < before and right[0]-right[1] <= .001
-    report = Adapted(len(y), changed, before, after, *right, kept, os.fspath(out) if kept else '')
+    report = Adapted(len(y), changed, before, after, right[0], right[1], kept, os.fspath(out)*kept)
     if kept: write_adapted(Path(out), made, report, folder)
     return report
 

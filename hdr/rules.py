@@ -324,7 +324,7 @@ script_helpers = r'''{
 
 def rules_script() -> str:  # JavaScript: an object, name of a rule -> function of a rule and a text
     "What rules check, for a browser"
-    rows = [f'{name}: {kind.script}' for name,kind in known.items() if kind.script]
+    rows = [f'{name}: {kind.script}' for name,kind in known.items() if kind.script]  # type: ignore
     return f'const helpers = {script_helpers}\nconst rules = {{\n' + ',\n'.join(rows) + '}\n'
 
 def rules_for_script(

@@ -7,7 +7,14 @@ from hdr.run import pipeline
 def python(code, *args, **more):
     "Run code in a process of its own; (exit status, stdout, stderr) in one object"
     env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', **more.pop('env', {})}
-    return subprocess.run([sys.executable, '-c', code, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env, **more)
+    return subprocess.run(
+        [sys.executable, '-c', code, *map(str, args)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=env,
+        **more,
+    )
 
 PEAK = '''def peak():
     "Megabytes that this process has held at most; `ru_maxrss` also knows what its parent held before it began"
@@ -27,9 +34,21 @@ PARAMETERS = 'epochs: int = 0  # passes over the images\nout: str = ""  # the re
 
 def notebook(path, *cells, parameters=PARAMETERS):
     "Write a small notebook"
-    code = lambda source, **metadata: dict(cell_type='code', source=source, metadata=metadata, outputs=[], execution_count=None)
-    path.write_text(json.dumps(dict(nbformat=4, nbformat_minor=4, cells=[code(parameters, tags=['parameters']), *map(code, cells)],
-        metadata=dict(kernelspec=dict(name='python3', language='python', display_name='python3')))))
+    code = lambda source, **metadata: dict(
+        cell_type='code', source=source, metadata=metadata, outputs=[], execution_count=None
+    )
+    path.write_text(
+        json.dumps(
+            dict(
+                nbformat=4,
+                nbformat_minor=4,
+                cells=[code(parameters, tags=['parameters']), *map(code, cells)],
+                metadata=dict(
+                    kernelspec=dict(name='python3', language='python', display_name='python3')
+                ),
+            )
+        )
+    )
 
 @pytest.fixture
 def repo(tmp_path):
@@ -43,13 +62,17 @@ def repo(tmp_path):
 
 # A real browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
+)
 FLAGS = '--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync'.split()
 
 @pytest.fixture(scope='module')
 def browser():
     "One for all tests"
-    driver = pytest.importorskip('playwright.sync_api', reason='playwright is not installed: pip install playwright')
+    driver = pytest.importorskip(
+        'playwright.sync_api', reason='playwright is not installed: pip install playwright'
+    )
     if not CHROMIUM: pytest.skip('there is no Chromium here: apt-get install chromium')
     with driver.sync_playwright() as p:
         b = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -66,7 +89,12 @@ def tab(browser):
         page = context.new_page()
         page.on('pageerror', lambda e: faults.append(str(e)))
         page.on('console', lambda m: faults.append(m.text) if m.type == 'error' else None)
-        page.on('request', lambda r: None if r.url.startswith(('file:', 'data:', 'blob:')) else faults.append(r.url))
+        page.on(
+            'request',
+            lambda r: (
+                None if r.url.startswith(('file:', 'data:', 'blob:')) else faults.append(r.url)
+            ),
+        )
         page.goto(path.resolve().as_uri()+place)
         return page
     yield show

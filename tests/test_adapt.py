@@ -13,14 +13,27 @@ def strange_hand(n, seed=0, skip=0):
     "Digits that lean far to the left: pictures on white paper, and what they are"
     x, y = load_mnist()[1]
     pick = np.random.default_rng(seed).permutation(len(x))[skip:skip+n]
-    leant = [cv2.warpAffine(np.pad(a, ((0,0),(8,8))), np.array([[1., .75, -10], [0, 1, 0]]), (44,28)) for a in x[pick]]
+    leant = [
+        cv2.warpAffine(
+            np.pad(a, ((0, 0), (8, 8))), np.array([[1.0, 0.75, -10], [0, 1, 0]]), (44, 28)
+        )
+        for a in x[pick]
+    ]
     return [np.pad(255-a, 8, constant_values=255) for a in leant], y[pick]
 
 def corrections(path, pictures, y):
     "What a browser saves of them"
     was = Recognizer().predict_proba(np.stack([look(a).x for a in pictures])).argmax(1)
-    items = [dict(page=1, id=f'p1.l1.d{k}', was=str(w), picture=base64.b64encode(png_bytes(a)).decode(), **{'is': str(d)})
-        for k,(a,w,d) in enumerate(zip(pictures, was, y))]
+    items = [
+        dict(
+            page=1,
+            id=f'p1.l1.d{k}',
+            was=str(w),
+            picture=base64.b64encode(png_bytes(a)).decode(),
+            **{'is': str(d)},
+        )
+        for k, (a, w, d) in enumerate(zip(pictures, was, y))
+    ]
     path.write_text(json.dumps(dict(results=dict(path='', sha256='0'), items=items)))
     return int((was != y).sum())
 
@@ -31,7 +44,9 @@ def mine(tmp_path_factory):
     changed = corrections(home/'c.json', *strange_hand(300))
     assert main(['adapt', str(home/'c.json'), '--out', str(home/'mine')]) == 0
     about = json.loads((home/'mine'/'reader.json').read_text())
-    assert (about['corrections'], about['corrected']) == (300, changed) and about['parent'] == card('reader')['sha256']
+    assert (about['corrections'], about['corrected']) == (300, changed) and about['parent'] == card(
+        'reader'
+    )['sha256']
     assert about['held_out_errors']['after'] < about['held_out_errors']['before']
     assert about['mnist']['before']-about['mnist']['after'] <= .001
     return home/'mine'
@@ -47,7 +62,10 @@ def test_all_its_files_say_the_same(mine):
     x = load_mnist()[1][0][:40]
     asked = Network('reader', mine).outputs(x)
     assert np.abs(asked-Network('reader').outputs(x)).max() > 1e-3
-    assert np.abs(keras_model('reader', mine).predict(x[...,None]/255., verbose=0)-asked).max() < 1e-3
+    assert (
+        np.abs(keras_model('reader', mine).predict(x[..., None] / 255.0, verbose=0) - asked).max()
+        < 1e-3
+    )
 
 def test_weights_of_ones_own(mine, tmp_path, capsys):
     "`--weights` and `folder=`; what the folder lacks is as shipped, and afterwards all is as it was"
@@ -56,7 +74,11 @@ def test_weights_of_ones_own(mine, tmp_path, capsys):
     line = np.concatenate(pictures[:6], 1)
     pages = [read(line, folder=f) for f in ('', mine, '')]
     used = [p.weights for p in pages]
-    assert used[0] == used[2] and used[1]['strings'] == used[0]['strings'] and used[1]['reader'] == card('reader', mine)['sha256']
+    assert (
+        used[0] == used[2]
+        and used[1]['strings'] == used[0]['strings']
+        and used[1]['reader'] == card('reader', mine)['sha256']
+    )
     with weights_from(mine): assert card('reader')['parent'] and 'parent' not in card('strings')
     said = []
     for more in [], ['--weights', str(mine)], []:

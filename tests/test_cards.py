@@ -15,7 +15,9 @@ def definitions_and_run(path):
     def kept(source):
         try: tree = ast.parse(source)
         except SyntaxError: return False
-        return '#| export' in source or all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in tree.body)
+        return '#| export' in source or all(
+            isinstance(n, (ast.Import, ast.ImportFrom)) for n in tree.body
+        )
     code = [c for c in nb['cells'] if c['cell_type'] == 'code']
     start = next(i for i,c in enumerate(code) if 'parameters' in c['metadata'].get('tags', []))
     steps = [c for c in code[start+1:] if '#| hide' not in ''.join(c['source'])]
@@ -35,19 +37,30 @@ def clone(tmp_path_factory):
 
 @pytest.mark.parametrize('path', CARDS, ids=lambda p: p.stem)
 def test_the_line_for_retraining_runs(path, clone, tmp_path):
-    if path.stem == 'large' and not os.environ.get('HDR_LARGE'): pytest.skip('minutes on a processor: HDR_LARGE=1')
+    if path.stem == 'large' and not os.environ.get('HDR_LARGE'):
+        pytest.skip('minutes on a processor: HDR_LARGE=1')
     program, command, *words = shlex.split(json.loads(path.read_text())['retrain'])
     assert program == 'hdr' and command in ('train', 'run')
     place = locate()[0]
-    env = dict(HDR_RESULTS=str(tmp_path/'results'), HDR_CACHE=str(tmp_path/'cache'), IN_TEST='', HDR_DATA=str(place))
+    env = dict(
+        HDR_RESULTS=str(tmp_path / 'results'),
+        HDR_CACHE=str(tmp_path / 'cache'),
+        IN_TEST='',
+        HDR_DATA=str(place),
+    )
     few = ['--epochs', '1', '--images', '300']
-    if command == 'run': few = ['-p', 'epochs=1', 'images=300', 'few_fonts=2', f'folder={tmp_path/"weights"}']
+    if command == 'run':
+        few = ['-p', 'epochs=1', 'images=300', 'few_fonts=2', f'folder={tmp_path / "weights"}']
     if path.stem == 'strings': few.append('strings=300')
     done = hdr(command, *words, *few, cwd=clone, env=env)
     assert done.returncode == 0, done.stderr
     runs = (tmp_path/'results'/'runs.csv').read_text().splitlines()
     assert len(runs) == 2 and path.stem in runs[1]
-    if command == 'run': assert Network(path.stem, tmp_path/'weights').card['sha256'] != json.loads(path.read_text())['sha256']
+    if command == 'run':
+        assert (
+            Network(path.stem, tmp_path / 'weights').card['sha256']
+            != json.loads(path.read_text())['sha256']
+        )
     else: assert len(list((tmp_path/'cache'/'models').glob(f'{path.stem}-*.keras'))) == 1
 
 @pytest.mark.parametrize('path', CARDS, ids=lambda p: p.stem)
@@ -55,4 +68,7 @@ def test_plain_arrays_are_the_same_network(path):
     "The file beside each card says what its LiteRT file says"
     height, width = (32, 96) if path.stem == 'strings' else (28, 28)
     x = np.random.default_rng(0).random((4,height,width,1), np.float32)
-    assert np.abs(keras_model(path.stem).predict(x, verbose=0) - Network(path.stem).ask(x)).max() < 1e-3
+    assert (
+        np.abs(keras_model(path.stem).predict(x, verbose=0) - Network(path.stem).ask(x)).max()
+        < 1e-3
+    )

@@ -51,7 +51,11 @@ def expected(fields):
 def plain(frame):
     "In the order of ids, comparable"
     frame = frame.sort_values('id', ignore_index=True)
-    return {c: [None if pd.isna(v) else v for v in frame[c].tolist()] for c in columns if c not in ('alternatives', 'digits')}
+    return {
+        c: [None if pd.isna(v) else v for v in frame[c].tolist()]
+        for c in columns
+        if c not in ('alternatives', 'digits')
+    }
 
 def read_back(folder): return plain(pd.read_parquet(folder))
 
@@ -60,13 +64,29 @@ def env(tmp_path):
     "An environment for processes that may crash"
     (tmp_path/'site').mkdir()
     (tmp_path/'site'/'sitecustomize.py').write_text(CRASH)
-    path = os.pathsep.join(filter(None, [str(tmp_path/'site'), os.environ.get('PYTHONPATH'), str(Path(__file__).parent.parent)]))
+    path = os.pathsep.join(
+        filter(
+            None,
+            [
+                str(tmp_path / 'site'),
+                os.environ.get('PYTHONPATH'),
+                str(Path(__file__).parent.parent),
+            ],
+        )
+    )
     return {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'}
 
 def start(env, *words, **more):
     "`hdr` as a process"
-    return subprocess.Popen([*COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        text=True, env=env, **more)
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=env,
+        **more,
+    )
 
 def ended(p, seconds=300):
     "Its exit status and what it said"
@@ -89,31 +109,79 @@ def readers(pid):
 def test_plain_multiprocessing(fields, expected):
     paths = sorted(map(str, fields.iterdir()))
     with get_context('spawn').Pool(2) as pool:
-        frames = pool.map(Reader(), [pd.DataFrame(dict(id=paths[i:i+5])) for i in range(0, len(paths), 5)])
+        frames = pool.map(
+            Reader(), [pd.DataFrame(dict(id=paths[i : i + 5])) for i in range(0, len(paths), 5)]
+        )
     assert plain(pd.concat(frames)) == expected
 
 def test_dask_map_partitions(fields, expected):
     dd = pytest.importorskip('dask.dataframe')
     frame = dd.from_pandas(pd.DataFrame(dict(id=sorted(map(str, fields.iterdir())))), npartitions=3)
-    assert plain(frame.map_partitions(Reader(), meta=Reader().meta).compute(scheduler='processes', num_workers=1)) == expected
+    assert (
+        plain(
+            frame.map_partitions(Reader(), meta=Reader().meta).compute(
+                scheduler='processes', num_workers=1
+            )
+        )
+        == expected
+    )
 
 # The command, disturbed
 
 def test_without_dask(fields, expected, env, tmp_path):
     "Processes of this machine; the manifest says what was read"
-    status, said = ended(start(env | {'HDR_TEST_NO_DASK': '1'}, 'read', fields, '--kind', 'field', '--format', 'parquet', '--out', tmp_path/'out',
-        '--part', '5', '--jobs', '2'))
-    assert status == 1 and '24 pictures, 23 fields read' in said and '1 error: 1 not a picture' in said, said
+    status, said = ended(
+        start(
+            env | {'HDR_TEST_NO_DASK': '1'},
+            'read',
+            fields,
+            '--kind',
+            'field',
+            '--format',
+            'parquet',
+            '--out',
+            tmp_path / 'out',
+            '--part',
+            '5',
+            '--jobs',
+            '2',
+        )
+    )
+    assert (
+        status == 1 and '24 pictures, 23 fields read' in said and '1 error: 1 not a picture' in said
+    ), said
     assert read_back(tmp_path/'out') == expected
     known = json.loads((tmp_path/'out'/'_manifest.json').read_text())
-    assert known['complete'] and known['pictures'] == 24 and len(known['files']) == 5 and known['weights'] and known['hdr']
-    assert sorted(p.name for p in (tmp_path/'out').iterdir() if not p.name.startswith(('part', '_'))) == []
+    assert (
+        known['complete']
+        and known['pictures'] == 24
+        and len(known['files']) == 5
+        and known['weights']
+        and known['hdr']
+    )
+    assert (
+        sorted(p.name for p in (tmp_path / 'out').iterdir() if not p.name.startswith(('part', '_')))
+        == []
+    )
 
 @needs_proc
 @pytest.mark.parametrize('dask', [True, False], ids=['dask', 'processes'])
 def test_the_command_is_killed_and_goes_on(fields, expected, env, tmp_path, dask):
     more, out = {} if dask else {'HDR_TEST_NO_DASK': '1'}, tmp_path/'out'
-    line = 'read', fields, '--kind', 'field', '--format', 'parquet', '--out', out, '--part', '2', '--jobs', '2'
+    line = (
+        'read',
+        fields,
+        '--kind',
+        'field',
+        '--format',
+        'parquet',
+        '--out',
+        out,
+        '--part',
+        '2',
+        '--jobs',
+        '2',
+    )
     p = start(env | more, *line)
     until(lambda: len(parts_of(out)) > 2, 120)
     all_ = children(p.pid)
@@ -133,22 +201,64 @@ def test_a_picture_that_crashes_the_decoder_is_a_row(fields, env, tmp_path, dask
     shutil.copytree(fields, tmp_path/'fields')
     (tmp_path/'fields'/'11.png').write_bytes(b'crash!')
     more = {'HDR_TEST_CRASH': '1'} | ({} if dask else {'HDR_TEST_NO_DASK': '1'})
-    status, said = ended(start(env | more, 'read', tmp_path/'fields', '--kind', 'field', '--format', 'parquet', '--out', tmp_path/'out',
-        '--part', '8', '--jobs', '2'))
+    status, said = ended(
+        start(
+            env | more,
+            'read',
+            tmp_path / 'fields',
+            '--kind',
+            'field',
+            '--format',
+            'parquet',
+            '--out',
+            tmp_path / 'out',
+            '--part',
+            '8',
+            '--jobs',
+            '2',
+        )
+    )
     frame = pd.read_parquet(tmp_path/'out').set_index('id')
     assert status == 1 and '2 errors' in said and 'the process that read it was lost' in said, said
     assert frame.error[str(tmp_path/'fields'/'11.png')] == 'the process that read it was lost'
-    assert len(frame) == 24 and frame.error.notna().sum() == 2 and not (tmp_path/'out'/'_pieces').exists()
+    assert (
+        len(frame) == 24
+        and frame.error.notna().sum() == 2
+        and not (tmp_path / 'out' / '_pieces').exists()
+    )
 
 def test_full_disk(fields, expected, env, tmp_path):
     "A word, and what was done stays; with more room it goes on"
     (out := tmp_path/'small').mkdir()
-    if os.geteuid() or subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=48k', 'tmpfs', out], capture_output=True).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', 'size=48k', 'tmpfs', out], capture_output=True
+        ).returncode
+    ):
         pytest.skip('no small disk can be mounted here')
     try:
-        line = 'read', fields, '--kind', 'field', '--format', 'parquet', '--out', out, '--part', '2', '--jobs', '1'
+        line = (
+            'read',
+            fields,
+            '--kind',
+            'field',
+            '--format',
+            'parquet',
+            '--out',
+            out,
+            '--part',
+            '2',
+            '--jobs',
+            '1',
+        )
         status, said = ended(start(env, *line))
-        assert status == 1 and 'the disk is full' in said and 'stay: --resume' in said and 'Traceback' not in said, said
+        assert (
+            status == 1
+            and 'the disk is full' in said
+            and 'stay: --resume' in said
+            and 'Traceback' not in said
+        ), said
         kept = parts_of(out)
         assert 0 < len(kept) < 12 and len(pd.read_parquet(out)) == 2*len(kept)
         subprocess.run(['mount', '-o', 'remount,size=8m', out], check=True)
@@ -160,18 +270,39 @@ def test_many_tiny_files(env, tmp_path):
     (tmp_path/'tiny').mkdir()
     (tmp_path/'tiny'/'0.png').write_bytes(png_bytes(np.full((8,8), 255, np.uint8)))
     for i in range(1, TINY): os.link(tmp_path/'tiny'/'0.png', tmp_path/'tiny'/f'{i}.png')
-    status, said = ended(start(env, 'classify', tmp_path/'tiny', '--format', 'parquet', '--out', tmp_path/'out'), 3000)
-    assert status == 0 and f'{TINY:,} digits read, {TINY:,} flagged' in said and pd.read_parquet(tmp_path/'out').id.nunique() == TINY, said
+    status, said = ended(
+        start(env, 'classify', tmp_path / 'tiny', '--format', 'parquet', '--out', tmp_path / 'out'),
+        3000,
+    )
+    assert (
+        status == 0
+        and f'{TINY:,} digits read, {TINY:,} flagged' in said
+        and pd.read_parquet(tmp_path / 'out').id.nunique() == TINY
+    ), said
 
 def test_shards(fields, expected, env, tmp_path):
     "TAR, packed TAR, ZIP and Parquet hold the same pictures, and say where each came from"
     os.makedirs(tmp_path/'s')
     with tarfile.open(tmp_path/'s'/'a.tar', 'w') as tar: tar.add(fields, 'x')
     with tarfile.open(tmp_path/'s'/'b.tar.gz', 'w:gz') as tar: tar.add(fields, 'x')
-    with zipfile.ZipFile(tmp_path/'s'/'c.zip', 'w') as z: [z.write(p, p.name) for p in sorted(fields.iterdir())]
+    with zipfile.ZipFile(tmp_path / 's' / 'c.zip', 'w') as z:
+        [z.write(p, p.name) for p in sorted(fields.iterdir())]
     some = sorted(fields.iterdir())
-    pd.DataFrame(dict(id=[f'd/{p.name}' for p in some], image=[p.read_bytes() for p in some])).to_parquet(tmp_path/'s'/'d.parquet')
-    status, said = ended(start(env | {'HDR_TEST_NO_DASK': '1'}, 'read', *sorted((tmp_path/'s').iterdir()), '--field', '--out', tmp_path/'out', '--part', '9'))
+    pd.DataFrame(
+        dict(id=[f'd/{p.name}' for p in some], image=[p.read_bytes() for p in some])
+    ).to_parquet(tmp_path / 's' / 'd.parquet')
+    status, said = ended(
+        start(
+            env | {'HDR_TEST_NO_DASK': '1'},
+            'read',
+            *sorted((tmp_path / 's').iterdir()),
+            '--field',
+            '--out',
+            tmp_path / 'out',
+            '--part',
+            '9',
+        )
+    )
     frame = pd.read_parquet(tmp_path/'out')
     assert status == 1 and len(frame) == 4*24 == frame.id.nunique() and '4 errors' in said, said
     kinds = frame.id.str.extract(r'(a\.tar|b\.tar\.gz|c\.zip|^d)')[0]
@@ -189,11 +320,28 @@ def test_forms(env, tmp_path):
     cv2.imwrite(str(tmp_path/'blank.png'), blank)
     template = Template.from_blank(tmp_path/'blank.png')
     template.save(tmp_path/'form.json')
-    status, said = ended(start(env | {'HDR_TEST_NO_DASK': '1'}, 'form', 'read', tmp_path/'form.json', tmp_path/'scans', '--format', 'parquet', '--out', tmp_path/'out'))
-    frame, form = pd.read_parquet(tmp_path/'out'), read_form(tmp_path/'scans'/'0.png', Template.load(tmp_path/'form.json'))
+    status, said = ended(
+        start(
+            env | {'HDR_TEST_NO_DASK': '1'},
+            'form',
+            'read',
+            tmp_path / 'form.json',
+            tmp_path / 'scans',
+            '--format',
+            'parquet',
+            '--out',
+            tmp_path / 'out',
+        )
+    )
+    frame, form = (
+        pd.read_parquet(tmp_path / 'out'),
+        read_form(tmp_path / 'scans' / '0.png', Template.load(tmp_path / 'form.json')),
+    )
     assert status == 0, said
     first, other = (frame[frame.id.str.endswith(n)] for n in ('0.png', '1.png'))
-    assert first.field.tolist() == [f.name for f in form.fields] and first.text.tolist() == [f.text for f in form.fields]
+    assert first.field.tolist() == [f.name for f in form.fields] and first.text.tolist() == [
+        f.text for f in form.fields
+    ]
     assert first.value.tolist() == [None if f.value is None else str(f.value) for f in form.fields]
     assert len(other) == 1 and other.flagged.all() and other.reason.iloc[0] == 'an empty sheet'
 
@@ -206,11 +354,41 @@ def cluster(env, tmp_path):
     file, all_ = tmp_path/'scheduler.json', []
     def process(*words):
         words = sys.executable, '-m', 'distributed.cli.'+words[0], *words[1:]
-        all_.append(subprocess.Popen([*map(str, words)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path))
+        all_.append(
+            subprocess.Popen(
+                [*map(str, words)],
+                env=env,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=tmp_path,
+            )
+        )
         return all_[-1]
-    scheduler = process('dask_scheduler', '--host', '127.0.0.1', '--port', '0', '--no-dashboard', '--scheduler-file', file)
+
+    scheduler = process(
+        'dask_scheduler',
+        '--host',
+        '127.0.0.1',
+        '--port',
+        '0',
+        '--no-dashboard',
+        '--scheduler-file',
+        file,
+    )
     until(lambda: file.exists() and file.read_text(), 60)
-    workers = [process('dask_worker', '--scheduler-file', file, '--nthreads', '1', '--no-dashboard', '--memory-limit', '0') for _ in range(2)]
+    workers = [
+        process(
+            'dask_worker',
+            '--scheduler-file',
+            file,
+            '--nthreads',
+            '1',
+            '--no-dashboard',
+            '--memory-limit',
+            '0',
+        )
+        for _ in range(2)
+    ]
     yield json.loads(file.read_text())['address'], scheduler, workers
     for p in all_: p.terminate()
     for p in all_:
@@ -222,7 +400,21 @@ def test_workers_of_a_cluster_are_killed(cluster, fields, expected, env, tmp_pat
     "At random, while they read: every row is there once, and the same"
     address, _, workers = cluster
     out, rng, killed = tmp_path/'out', random.Random(0), 0
-    p = start(env, 'read', fields, '--kind', 'field', '--format', 'parquet', '--out', out, '--part', '1', '--scheduler', address)
+    p = start(
+        env,
+        'read',
+        fields,
+        '--kind',
+        'field',
+        '--format',
+        'parquet',
+        '--out',
+        out,
+        '--part',
+        '1',
+        '--scheduler',
+        address,
+    )
     for n in range(KILLS):
         until(lambda: p.poll() is not None or len(parts_of(out)) > 2*n, 120)
         if p.poll() is not None: break
@@ -243,7 +435,12 @@ def test_the_scheduler_is_gone(cluster, fields, expected, env, tmp_path):
     until(lambda: len(parts_of(out)) > 2, 120)
     scheduler.kill()
     status, said = ended(p)
-    assert status == 1 and f'{address}: gone' in said and 'stay: --resume' in said and 'Traceback' not in said, said
+    assert (
+        status == 1
+        and f'{address}: gone' in said
+        and 'stay: --resume' in said
+        and 'Traceback' not in said
+    ), said
     kept = len(parts_of(out))
     assert 2 < kept <= 24 and len(pd.read_parquet(out)) == kept
     status, said = ended(start(env, *line, '--scheduler', address, '--resume'))

@@ -54,7 +54,11 @@ def test_a_filled_sheet_is_read_and_fits_the_design(made):
 def test_no_form_is_known_as_such(made):
     _, template, sheets = made
     other, _ = filled_forms(x, y, np.random.default_rng(6), 'grades', [])
-    for image in np.full((900,700), 240, np.uint8), other, np.random.default_rng(0).integers(0, 255, (600,500)).astype(np.uint8):
+    for image in (
+        np.full((900, 700), 240, np.uint8),
+        other,
+        np.random.default_rng(0).integers(0, 255, (600, 500)).astype(np.uint8),
+    ):
         found = fit(image, template)
         assert found.template is None and found.fields == [] and found.reason
     assert fit(np.full((900,700), 240, np.uint8), template).reason == 'an empty sheet'
@@ -65,7 +69,9 @@ def test_a_sheet_cut_off_flags_what_is_not_there(made):
     half = blank[:int(.75*low*len(blank)/len(template.pages[0]))]
     found = fit(half, template)
     assert found.template is template
-    assert any(f.flagged and f.reason.startswith('cut off') for f in found.fields) and not all(f.flagged for f in found.fields)
+    assert any(f.flagged and f.reason.startswith('cut off') for f in found.fields) and not all(
+        f.flagged for f in found.fields
+    )
 
 def test_two_sheets_in_one_picture_are_said(made):
     _, template, sheets = made
@@ -73,10 +79,17 @@ def test_two_sheets_in_one_picture_are_said(made):
 
 def test_many_sheets_in_one_file(made, tmp_path):
     from PIL import Image
-    small = [Image.fromarray(made[0]), Image.fromarray(np.full((600,500), 255, np.uint8)), Image.fromarray(made[0])]
+
+    small = [
+        Image.fromarray(made[0]),
+        Image.fromarray(np.full((600, 500), 255, np.uint8)),
+        Image.fromarray(made[0]),
+    ]
     small[0].save(tmp_path/'all.pdf', save_all=True, append_images=small[1:], resolution=150)
     found = list(read_forms(tmp_path/'all.pdf', made[1]))
-    assert [f.template is not None for f in found] == [True, False, True] and [f.pages[0].page for f in found] == [1, 2, 3]
+    assert [f.template is not None for f in found] == [True, False, True] and [
+        f.pages[0].page for f in found
+    ] == [1, 2, 3]
 
 # Templates
 
@@ -87,10 +100,15 @@ FAULTS = {  # a change to JSON, and what the message names
     'fields[0].name': lambda d: d['fields'][0].pop('name'),
     'fields[0].page': lambda d: d['fields'][0].update(page=3),
     'fields[0].colour': lambda d: d['fields'][0].update(colour='red'),
-    'fields[0].rules[0]: no rule': lambda d: d['fields'][0].update(rules=[{'rule': 'lenght', 'least': 3}]),
-    'fields[0].rules: two rules range': lambda d: d['fields'][0].update(rules=[{'rule': 'range', 'max': 3}, {'rule': 'range', 'min': 7}]),
+    'fields[0].rules[0]: no rule': lambda d: d['fields'][0].update(
+        rules=[{'rule': 'lenght', 'least': 3}]
+    ),
+    'fields[0].rules: two rules range': lambda d: d['fields'][0].update(
+        rules=[{'rule': 'range', 'max': 3}, {'rule': 'range', 'min': 7}]
+    ),
     "no field 'nobody'": lambda d: d.update(rules=[{'rule': 'equal', 'a': 'nobody', 'b': 'f1'}]),
-    'pages[0].blank': lambda d: d['pages'][0].update(blank='nowhere.png')}
+    'pages[0].blank': lambda d: d['pages'][0].update(blank='nowhere.png'),
+}
 
 @pytest.mark.parametrize('words', FAULTS)
 def test_a_fault_in_a_template_names_its_place(made, words):
@@ -101,29 +119,63 @@ def test_a_fault_in_a_template_names_its_place(made, words):
 
 def test_a_template_by_hand(made, tmp_path):
     cv2.imwrite(str(tmp_path/'blank.png'), made[0])
-    by_hand = dict(pages=[{'blank': 'blank.png'}], fields=[dict(name='n', kind='comb', box=[100, 300, 400, 350], places=6),
-        dict(name='t', kind='table', box=[100, 400, 400, 600], rows=4, columns=['no', 'reading'], rules={'reading': [{'rule': 'ascending'}]})])
+    by_hand = dict(
+        pages=[{'blank': 'blank.png'}],
+        fields=[
+            dict(name='n', kind='comb', box=[100, 300, 400, 350], places=6),
+            dict(
+                name='t',
+                kind='table',
+                box=[100, 400, 400, 600],
+                rows=4,
+                columns=['no', 'reading'],
+                rules={'reading': [{'rule': 'ascending'}]},
+            ),
+        ],
+    )
     (tmp_path/'form.json').write_text(json.dumps(by_hand))
     t = Template.load(tmp_path/'form.json')
-    assert len(t.fields[0].cells) == 6 and len(t.fields[1].cells) == 8 and t.names[:2] == ['n', 't.r1c1']
+    assert (
+        len(t.fields[0].cells) == 6
+        and len(t.fields[1].cells) == 8
+        and t.names[:2] == ['n', 't.r1c1']
+    )
     (tmp_path/'form.json').write_text('{"pages": ')
-    with pytest.raises(TemplateError, match='form.json: no JSON'): Template.load(tmp_path/'form.json')
+    with pytest.raises(TemplateError, match='form.json: no JSON'):
+        Template.load(tmp_path / 'form.json')
     with pytest.raises(TemplateError, match='too few'): Template.from_filled([made[0]])
 
 # Rules
 
 def test_rules_change_flag_or_leave():
     said = [['72', .7], ['12', .25], ['71', .05]]
-    assert obey(said, []).text == '72' and not obey(said, [Range(0, 99)]).reason.startswith('changed')
-    assert obey(said, [Range(0, 20)]).text == '12' and obey(said, [Range(0, 20)]).reason.startswith('changed by rule Range')
+    assert obey(said, []).text == '72' and not obey(said, [Range(0, 99)]).reason.startswith(
+        'changed'
+    )
+    assert obey(said, [Range(0, 20)]).text == '12' and obey(said, [Range(0, 20)]).reason.startswith(
+        'changed by rule Range'
+    )
     none = obey(said, [Range(500, 600)])
     assert none.text == '72' and none.flagged and 'Range' in none.reason
-    sums = obey_together({'a': [['1', 1.]], 'b': [['2', 1.]], 'c': [['9', 1.]]}, {}, [Sum(['a', 'b'], 'c')])
+    sums = obey_together(
+        {'a': [['1', 1.0]], 'b': [['2', 1.0]], 'c': [['9', 1.0]]}, {}, [Sum(['a', 'b'], 'c')]
+    )
     assert all(r.flagged for r in sums.values()) and sums['c'].text == '9'
-    many = obey_together({str(k): [['7', 1.]] for k in range(4)}, dict.fromkeys('0123', [OneOf([7, 8], once=True)]))
+    many = obey_together(
+        {str(k): [['7', 1.0]] for k in range(4)}, dict.fromkeys('0123', [OneOf([7, 8], once=True)])
+    )
     assert sum(r.text == '7' and not r.flagged for r in many.values()) == 1
 
-@pytest.mark.parametrize('wrong', [{'column': {}}, {'columns': []}, [{'rule': 'date', 'after': 'tomorrow'}], 7, [{'rule': 'check', 'weights': [1], 'modulus': 0}]])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'column': {}},
+        {'columns': []},
+        [{'rule': 'date', 'after': 'tomorrow'}],
+        7,
+        [{'rule': 'check', 'weights': [1], 'modulus': 0}],
+    ],
+)
 def test_wrong_rules_are_refused(wrong):
     with pytest.raises(rules.RuleError, match='rules.json'): page_rules(wrong, 'rules.json')
 
@@ -144,21 +196,42 @@ def test_from_a_blank_and_scans_to_rows(folder, made, monkeypatch, capsys):
     assert form('read', ['new.json', 'scans', 'blank.png'], 'rows.csv', crops='crops') == 0
     rows = list(csv.DictReader(open('rows.csv')))
     assert len(rows) == 3 and all(r['form'] == 'blank' for r in rows) and 'f1.confidence' in rows[0]
-    assert len(json.loads((folder/'rows.json').read_text())) == 3 and len(list((folder/'crops').iterdir())) == 3*len(made[1].fields)
+    assert len(json.loads((folder / 'rows.json').read_text())) == 3 and len(
+        list((folder / 'crops').iterdir())
+    ) == 3 * len(made[1].fields)
     assert not list(folder.glob('.rows*'))
-    with pytest.raises(UsageError, match='is there already'): form('read', ['new.json', 'scans'], 'rows.csv')
+    with pytest.raises(UsageError, match='is there already'):
+        form('read', ['new.json', 'scans'], 'rows.csv')
 
 def test_a_second_start_goes_on(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     journal = Journal(folder/'again.csv', ['form.json'], '0.5 ')
-    known = [dict(file=str(folder/'scans'/'0.jpg'), page=1, sheet=1, form='order', score=1, reason='from before', fields=[])]
+    known = [
+        dict(
+            file=str(folder / 'scans' / '0.jpg'),
+            page=1,
+            sheet=1,
+            form='order',
+            score=1,
+            reason='from before',
+            fields=[],
+        )
+    ]
     journal.add((folder/'scans'/'0.jpg').relative_to(folder), known)
     assert form('read', ['form.json', 'scans'], 'again.csv') == 0
     assert '1 of 2 files were read before' in capsys.readouterr().err
     assert [r['reason'] for r in csv.DictReader(open('again.csv'))][0] == 'from before'
 
-@pytest.mark.parametrize('paths, output, words', [(['scans'], 'r.csv', 'needs a template'), (['form.json'], 'r.csv', 'no scans'),
-    (['form.json', 'scans'], '', 'needs -o'), (['form.json', 'scans'], 'r.txt', 'ends in'), (['form.json', 'scans'], 'no/r.csv', 'no such folder')])
+@pytest.mark.parametrize(
+    'paths, output, words',
+    [
+        (['scans'], 'r.csv', 'needs a template'),
+        (['form.json'], 'r.csv', 'no scans'),
+        (['form.json', 'scans'], '', 'needs -o'),
+        (['form.json', 'scans'], 'r.txt', 'ends in'),
+        (['form.json', 'scans'], 'no/r.csv', 'no such folder'),
+    ],
+)
 def test_wrong_words(folder, monkeypatch, paths, output, words):
     monkeypatch.chdir(folder)
     with pytest.raises(UsageError, match=words): form('read', paths, output)

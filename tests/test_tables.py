@@ -16,7 +16,11 @@ def form(layout, mode='scan', seed=0, **how):
 
 def share_right(made, tables):
     "Of the written cells, in their row and column"
-    want = {(c['row'], c['column']): c['text'] for c in made.tables[0]['cells'] if c['kind'] == 'write' and c['text']}
+    want = {
+        (c['row'], c['column']): c['text']
+        for c in made.tables[0]['cells']
+        if c['kind'] == 'write' and c['text']
+    }
     have = max(tables, key=lambda t: t.rows*t.columns).texts() if tables else [[]]
     there = {(r,c): text for r,row in enumerate(have) for c,text in enumerate(row)}
     return sum(there.get(k) == v for k,v in want.items())/len(want)
@@ -37,8 +41,12 @@ def test_a_blank_sheet_has_no_tables_and_no_fields():
 def test_a_table_cut_at_the_edge_is_read_as_far_as_it_goes():
     made = form('grades', seed=5, turns=False)
     x0, y0, x1, y1 = made.tables[0]['box']
-    cut = made.image[:int(cv2.perspectiveTransform(np.float32([[[x0, (y0+y1)/2]]]), made.to_image)[0,0,1])]
-    assert any(t.columns == made.tables[0]['columns'] for t in read_tables(np.ascontiguousarray(cut)))
+    cut = made.image[
+        : int(cv2.perspectiveTransform(np.float32([[[x0, (y0 + y1) / 2]]]), made.to_image)[0, 0, 1])
+    ]
+    assert any(
+        t.columns == made.tables[0]['columns'] for t in read_tables(np.ascontiguousarray(cut))
+    )
 
 def test_nothing_but_lines_reads_nothing():
     page = np.full((900,700), 245, np.uint8)
@@ -48,8 +56,10 @@ def test_nothing_but_lines_reads_nothing():
 def ruled(rows, columns, side):
     "An empty table with a margin, light paper"
     page = np.full((rows*side[0]+120, columns*side[1]+120), 240, np.uint8)
-    for r in range(rows+1): cv2.line(page, (60, 60+r*side[0]), (60+columns*side[1], 60+r*side[0]), 60, 2)
-    for c in range(columns+1): cv2.line(page, (60+c*side[1], 60), (60+c*side[1], 60+rows*side[0]), 60, 2)
+    for r in range(rows + 1):
+        cv2.line(page, (60, 60 + r * side[0]), (60 + columns * side[1], 60 + r * side[0]), 60, 2)
+    for c in range(columns + 1):
+        cv2.line(page, (60 + c * side[1], 60), (60 + c * side[1], 60 + rows * side[0]), 60, 2)
     return page
 
 def test_a_crossword_has_no_digits():
@@ -57,8 +67,18 @@ def test_a_crossword_has_no_digits():
     page, rng = ruled(9, 9, (64, 64)), np.random.default_rng(0)
     for r,c in np.ndindex(9, 9):
         x0, y0 = 60+64*c, 60+64*r
-        if rng.random() < .2: page[y0:y0+64,x0:x0+64] = 20
-        else: cv2.putText(page, str(rng.choice(list('AHKRXY'))), (x0+14, y0+48), cv2.FONT_HERSHEY_SIMPLEX, 1.4, 60, 3)
+        if rng.random() < .2:
+            page[y0 : y0 + 64, x0 : x0 + 64] = 20
+        else:
+            cv2.putText(
+                page,
+                str(rng.choice(list('AHKRXY'))),
+                (x0 + 14, y0 + 48),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                1.4,
+                60,
+                3,
+            )
     page = read(page)
     assert page.tables
     assert sum(d.confidence > .9 and not d.rejected for l in page.lines for d in l.digits) <= 2
@@ -67,11 +87,17 @@ def write_number(page, text, left, top, rng):
     "A number in digits of MNIST"
     for k,c in enumerate(text):
         part = page[top:top+42,left+34*k:left+34*k+42]
-        np.minimum(part, 240-cv2.resize(x[rng.choice(np.flatnonzero(y == int(c)))], (42,42))//1.2, out=part, casting='unsafe')
+        np.minimum(
+            part,
+            240 - cv2.resize(x[rng.choice(np.flatnonzero(y == int(c)))], (42, 42)) // 1.2,
+            out=part,
+            casting='unsafe',
+        )
 
 def test_what_is_struck_out_is_not_read_and_its_cell_is_flagged():
     page, rng = ruled(5, 2, (80, 340)), np.random.default_rng(2)
-    for r,c in np.ndindex(5, 2): write_number(page, str(rng.integers(100, 1000)), 90+340*c, 80+80*r, rng)
+    for r, c in np.ndindex(5, 2):
+        write_number(page, str(rng.integers(100, 1000)), 90 + 340 * c, 80 + 80 * r, rng)
     write_number(page, '58', 240, 80, rng)
     cv2.line(page, (84, 104), (206, 98), 50, 3)
     cells = {(c.row, c.column): c for c in read_tables(page)[0].cells}
@@ -88,7 +114,10 @@ def test_json_has_fields_and_tables_and_comes_back():
     data = to_json([page])
     jsonschema.validate(json.loads(data), json_schema)
     again, = from_json(data)
-    assert again.tables[0].texts() == page.tables[0].texts() and again.tables[0].cells[0].id == 'p1.t1.r1c1'
+    assert (
+        again.tables[0].texts() == page.tables[0].texts()
+        and again.tables[0].cells[0].id == 'p1.t1.r1c1'
+    )
     digits = {d.id for l in again.lines for d in l.digits}
     assert {i for t in again.tables for c in t.cells for i in c.digits} <= digits  # all by id
 
@@ -109,7 +138,9 @@ def test_tables_of_several_pages_have_names_of_their_own(tmp_path):
 
 def test_a_photographed_sheet_is_found_and_a_flat_one_is_left():
     made = form('lines', 'photo', 2, turns=False)
-    true = cv2.perspectiveTransform(np.float32([[[0,0], [1240,0], [1240,1754], [0,1754]]]), made.to_image)[0]
+    true = cv2.perspectiveTransform(
+        np.float32([[[0, 0], [1240, 0], [1240, 1754], [0, 1754]]]), made.to_image
+    )[0]
     assert np.abs(find_sheet(made.image)-true).max() < 12
     assert find_sheet(form('lines', 'flat', turns=False).image) is None
 

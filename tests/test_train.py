@@ -22,12 +22,24 @@ def test_kill_9_and_resume(tmp_path):
     env = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
     whole = python(CODE, tmp_path/'whole.ckpt.npz', tmp_path/'whole.npz')
     assert whole.returncode == 0, whole.stderr
-    checkpoint, args = tmp_path/'cut.ckpt.npz', [str(tmp_path/'cut.ckpt.npz'), str(tmp_path/'cut.npz')]
-    child = subprocess.Popen([sys.executable, '-c', CODE, *args], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint, args = (
+        tmp_path / 'cut.ckpt.npz',
+        [str(tmp_path / 'cut.ckpt.npz'), str(tmp_path / 'cut.npz')],
+    )
+    child = subprocess.Popen(
+        [sys.executable, '-c', CODE, *args],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     while child.poll() is None and not checkpoint.exists(): time.sleep(.005)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    assert child.returncode == -signal.SIGKILL and checkpoint.exists() and not (tmp_path/'cut.npz').exists()
+    assert (
+        child.returncode == -signal.SIGKILL
+        and checkpoint.exists()
+        and not (tmp_path / 'cut.npz').exists()
+    )
     again = python(CODE, *args)
     assert again.returncode == 0 and 'going on after epoch' in again.stdout, again.stderr
     with np.load(tmp_path/'whole.npz') as a, np.load(tmp_path/'cut.npz') as b:
@@ -36,8 +48,15 @@ def test_kill_9_and_resume(tmp_path):
 def test_unwritable_folder_is_said_before_training(tmp_path):
     "A file stands where the results folder should be"
     (tmp_path/'file').write_text('')
-    done = python('import sys; from hdr.train import train; train("base", out=sys.argv[1])', tmp_path/'file')
-    assert done.returncode == 1 and 'OSError' in done.stderr and str(tmp_path/'file') in done.stderr and 'epoch' not in done.stdout
+    done = python(
+        'import sys; from hdr.train import train; train("base", out=sys.argv[1])', tmp_path / 'file'
+    )
+    assert (
+        done.returncode == 1
+        and 'OSError' in done.stderr
+        and str(tmp_path / 'file') in done.stderr
+        and 'epoch' not in done.stdout
+    )
 
 ESTIMATOR = '''import warnings
 import numpy as np
@@ -91,8 +110,13 @@ def test_an_answer_does_not_depend_on_the_others(processor):
 def test_what_is_said_of_the_data_holds_everywhere():
     "`hdr run -p split_seed=7` is no use if only the first notebook obeys"
     nbs = Path(__file__).parent.parent/'nbs'
-    of = {n: set(inspect_notebook(nbs/f'{n}.ipynb')) for n in ('00_data', '01_model', '02_train', '03_results')}
-    assert {'validation', 'split_seed', 'data_path'} <= of['00_data'] & of['01_model'] & of['02_train']
+    of = {
+        n: set(inspect_notebook(nbs / f'{n}.ipynb'))
+        for n in ('00_data', '01_model', '02_train', '03_results')
+    }
+    assert {'validation', 'split_seed', 'data_path'} <= of['00_data'] & of['01_model'] & of[
+        '02_train'
+    ]
     assert 'data_path' in of['03_results']
 
 BACKEND = '''import keras, numpy as np, sys
@@ -116,5 +140,8 @@ def test_same_recipe_on_every_backend(backend, recipe):
 
 def test_quick_is_good_within_an_epoch(tmp_path):
     "One pass over MNIST: at least 98.9% of the test images right (99.0 is usual)"
-    done = python('import sys; from hdr.train import train; print(train("quick", 1, 1, sys.argv[1])["test_accuracy"])', tmp_path)
+    done = python(
+        'import sys; from hdr.train import train; print(train("quick", 1, 1, sys.argv[1])["test_accuracy"])',
+        tmp_path,
+    )
     assert done.returncode == 0 and float(done.stdout.split()[-1]) >= .989, done.stderr

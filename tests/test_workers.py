@@ -48,9 +48,13 @@ def until(what, seconds=60):
 def start(*words):
     "`hdr` as a process that goes on by itself"
     line = [*COMMAND, *map(str, words)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
 
-needs_proc = pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='looks for processes in /proc')
+needs_proc = pytest.mark.skipif(
+    not Path('/proc/self/stat').exists(), reason='looks for processes in /proc'
+)
 
 @needs_proc
 @pytest.mark.parametrize('sign, status', [('SIGTERM', 143), ('SIGKILL', -9), ('SIGINT', 130)])
@@ -66,7 +70,9 @@ def test_no_worker_outlives_its_parent(scans, sign, status):
     assert p.returncode == status
     until(lambda: not any(map(alive, all_)), 15)
     left = list((scans/'out').iterdir())
-    assert len(left) < 300 and all(f.read_text() == '7\n' for f in left if not f.name.startswith('.'))
+    assert len(left) < 300 and all(
+        f.read_text() == '7\n' for f in left if not f.name.startswith('.')
+    )
 
 @needs_proc
 def test_a_killed_worker_costs_one_file_which_is_named(scans):
@@ -76,8 +82,15 @@ def test_a_killed_worker_costs_one_file_which_is_named(scans):
     until(lambda: (scans/'out').exists() and len(list((scans/'out').glob('[0-9].txt'))) == 7)
     os.kill(stuck, signal.SIGKILL)
     said = p.communicate(timeout=60)[1]
-    lost = [line for line in said.splitlines() if 'lost: its process ended (killed by SIGKILL)' in line]
-    assert p.returncode == 1 and len(lost) == 1 and '.png' in lost[0] and '1 of 8 could not be read' in said, said
+    lost = [
+        line for line in said.splitlines() if 'lost: its process ended (killed by SIGKILL)' in line
+    ]
+    assert (
+        p.returncode == 1
+        and len(lost) == 1
+        and '.png' in lost[0]
+        and '1 of 8 could not be read' in said
+    ), said
 
 def test_a_reader_that_stops_early_is_no_error(scans):
     "As `hdr info | head -1` with pipefail; help is printed by argparse itself"
@@ -91,23 +104,48 @@ def test_streams_are_one_document(scans, tmp_path):
     "Two files, with one between them that is none"
     line = [scans/'0.png', tmp_path/'none.png', scans/'1.png']
     done = hdr('read', *line, '--format', 'json')
-    assert done.returncode == 1 and [Path(p['file']).name for p in json.loads(done.stdout)] == ['0.png', '1.png']
+    assert done.returncode == 1 and [Path(p['file']).name for p in json.loads(done.stdout)] == [
+        '0.png',
+        '1.png',
+    ]
     for jobs in '1', '2':
         done = hdr('read', *line, '--format', 'csv', '--jobs', jobs)
         rows = done.stdout.splitlines()
-        assert done.returncode == 1 and len(rows) == 3 and rows[0].startswith('file,') and rows[2].startswith(str(scans/'1.png'))
+        assert (
+            done.returncode == 1
+            and len(rows) == 3
+            and rows[0].startswith('file,')
+            and rows[2].startswith(str(scans / '1.png'))
+        )
     done = hdr('read', *line, '--format', 'json', '-o', tmp_path/'all.json')
-    assert done.returncode == 1 and done.stdout == '' and len(json.loads((tmp_path/'all.json').read_text())) == 2
+    assert (
+        done.returncode == 1
+        and done.stdout == ''
+        and len(json.loads((tmp_path / 'all.json').read_text())) == 2
+    )
 
-@pytest.mark.parametrize('words', ['--format alto', '--format hocr', '--format page', '--grid auto', '--format pdf -o x.pdf'])
+@pytest.mark.parametrize(
+    'words',
+    ['--format alto', '--format hocr', '--format page', '--grid auto', '--format pdf -o x.pdf'],
+)
 def test_what_can_not_be_one_document_names_the_way_out(scans, words):
     done = hdr('read', *words.split(), scans/'0.png', scans/'1.png', cwd=scans)
-    assert done.returncode == 2 and '--out' in done.stderr and done.stderr.count('\n') == 1 and not done.stdout
+    assert (
+        done.returncode == 2
+        and '--out' in done.stderr
+        and done.stderr.count('\n') == 1
+        and not done.stdout
+    )
 
 def test_pages_of_one_file_that_have_a_root_each(scans, seven):
     seven.save(scans/'two.tif', save_all=True, append_images=[seven])
     done = hdr('read', '--format', 'page', scans/'two.tif')
-    assert done.returncode == 1 and 'two.tif: several pages' in done.stderr and '--out' in done.stderr and not done.stdout
+    assert (
+        done.returncode == 1
+        and 'two.tif: several pages' in done.stderr
+        and '--out' in done.stderr
+        and not done.stdout
+    )
 
 def test_output_never_replaces_what_is_read(scans):
     before = (scans/'0.png').read_bytes()
@@ -115,7 +153,11 @@ def test_output_never_replaces_what_is_read(scans):
     os.link(scans/'0.png', scans/'hard.png')
     for name in '0.png', 'link.png', 'hard.png':
         done = hdr('read', scans/'0.png', '-o', scans/name)
-        assert done.returncode == 2 and 'to be read' in done.stderr and (scans/'0.png').read_bytes() == before
+        assert (
+            done.returncode == 2
+            and 'to be read' in done.stderr
+            and (scans / '0.png').read_bytes() == before
+        )
 
 def test_output_through_links_pipes_and_devices(scans, tmp_path):
     (tmp_path/'kept.txt').write_text('old')
@@ -139,7 +181,15 @@ def test_odd_names_stay_in_their_cells(scans, tmp_path):
     odd.mkdir()
     for name in ODD: os.link(scans/'0.png', os.fsencode(odd)+b'/'+name)
     for form in 'table', 'csv', 'json':
-        done = hdr('classify', odd, '--format', form, '--explain', tmp_path/'seen', env=dict(PYTHONIOENCODING='ascii:strict'))
+        done = hdr(
+            'classify',
+            odd,
+            '--format',
+            form,
+            '--explain',
+            tmp_path / 'seen',
+            env=dict(PYTHONIOENCODING='ascii:strict'),
+        )
         assert done.returncode == 0 and '\x07' not in done.stdout, done.stderr
         if form == 'json': assert [r['digit'] for r in json.loads(done.stdout)] == [7]*len(ODD)
         else: assert len(done.stdout.splitlines()) == 1+len(ODD)
@@ -154,7 +204,10 @@ def test_one_that_fails_does_not_cost_the_others(scans, tmp_path, monkeypatch, c
         if name.endswith('5.png'): raise RuntimeError('no font')
         draw(rec, source, name, path)
     monkeypatch.setattr(read_cli, 'draw_explanation', stumble)
-    assert cli.main(['classify', str(scans), '--format', 'csv', '--explain', str(tmp_path/'seen')]) == 1
+    assert (
+        cli.main(['classify', str(scans), '--format', 'csv', '--explain', str(tmp_path / 'seen')])
+        == 1
+    )
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 1+7 and '3.png' in err and f'{scans/"5.png"}: no font' in err
     assert len(list((tmp_path/'seen').iterdir())) == 6

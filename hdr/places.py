@@ -13,12 +13,12 @@ from itertools import groupby
 from typing import Any
 from .frames import Layout
 from .ink import binarise, to_mnist
-from .layout import (box_distances, connected_components, digit_log_odds, find_lines, log_odds,
-    median_height, word_starts)
-from .page import bounding_box, Digit, text_of_digits
+from .layout import (box_distances, connected_components, digit_log_odds, find_glyphs, find_lines,
+    log_odds, median_height, word_starts)
+from .page import bounding_box, Digit, Line, text_of_digits
 from .recognize import shared_recognizer
-from .strings import (backed_by_ink, best_digits, candidate_strips, decode_strip, expected_correct,
-    joined_readings, n_best, strip_probabilities, unsaid)
+from .strings import (assemble_line, backed_by_ink, best_digits, candidate_strips, decode_strip,
+    expected_correct, joined_readings, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
 @dataclass(eq=False)
@@ -301,6 +301,15 @@ def read_apart(
         d.p = r[:10]
         out.append(d)
     return out
+
+def read_marks(
+    ink:np.ndarray,  # (h,w) 0..1, where the network for strings says nothing
+) -> list[Line]:  # one at most
+    "A mark or two that the network for single digits knows: a lone 1 may look like a wall"
+    if not (ink > .5).any(): return []
+    _, boxes, size = find_glyphs(ink)
+    line = assemble_line(read_apart([], boxes, ink, .5), size) if len(boxes) else None
+    return [line] if line else []
 
 def read_strings(
     places:list[Place],

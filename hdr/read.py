@@ -21,6 +21,7 @@ from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import read_lines, string_network
+from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
     read_layout,
@@ -137,6 +138,7 @@ def read_and_doubt(
     "Lines of digits between letters"
     bare, evidence, found = remove_letters(ink) if threshold else (ink, 1., None)
     lines = read_lines(bare, threshold, field, found) if (bare > .5).any() else []
+    if not lines and threshold: lines = read_marks(bare)
     return lines, evidence <= 0 and rejected_as_digits(lines, bare)
 
 def lines_of_page(

@@ -66,9 +66,9 @@ def test_no_worker_outlives_its_parent(scans, sign, status):
     all_ = children(p.pid)
     assert len(workers(p.pid)) == 2
     p.send_signal(signal.Signals[sign])
-    p.communicate(timeout=30)
+    p.communicate(timeout=120)
     assert p.returncode == status
-    until(lambda: not any(map(alive, all_)), 15)
+    until(lambda: not any(map(alive, all_)), 60)
     left = list((scans/'out').iterdir())
     assert len(left) < 300 and all(
         f.read_text() == '7\n' for f in left if not f.name.startswith('.')

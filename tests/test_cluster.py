@@ -31,6 +31,11 @@ if os.environ.get('HDR_TEST_NO_DASK'):
     sys.modules['distributed'] = None
 '''  # sitecustomize.py: what some processes of these tests begin with
 
+def field_line(source, out, part, jobs):
+    "Words of `hdr read` for fields into Parquet"
+    size = '--part', str(part), '--jobs', str(jobs)
+    return 'read', source, '--kind', 'field', '--format', 'parquet', '--out', out, *size
+
 @pytest.fixture(scope='module')
 def fields(tmp_path_factory):
     "Twenty-four strings, one of them damaged"
@@ -168,20 +173,7 @@ def test_without_dask(fields, expected, env, tmp_path):
 @pytest.mark.parametrize('dask', [True, False], ids=['dask', 'processes'])
 def test_the_command_is_killed_and_goes_on(fields, expected, env, tmp_path, dask):
     more, out = {} if dask else {'HDR_TEST_NO_DASK': '1'}, tmp_path/'out'
-    line = (
-        'read',
-        fields,
-        '--kind',
-        'field',
-        '--format',
-        'parquet',
-        '--out',
-        out,
-        '--part',
-        '2',
-        '--jobs',
-        '2',
-    )
+    line = field_line(fields, out, part=2, jobs=2)
     p = start(env | more, *line)
     until(lambda: len(parts_of(out)) > 2, 120)
     all_ = children(p.pid)
@@ -238,20 +230,7 @@ def test_full_disk(fields, expected, env, tmp_path):
     ):
         pytest.skip('no small disk can be mounted here')
     try:
-        line = (
-            'read',
-            fields,
-            '--kind',
-            'field',
-            '--format',
-            'parquet',
-            '--out',
-            out,
-            '--part',
-            '2',
-            '--jobs',
-            '1',
-        )
+        line = field_line(fields, out, part=2, jobs=1)
         status, said = ended(start(env, *line))
         assert (
             status == 1

@@ -174,11 +174,13 @@ def sample_digits(
     n:int,
     rng:np.random.Generator,
 ) -> np.ndarray:  # (n,) which of the supply
-    "Any digits; in one string of eight mostly the same one, for such as 000 and 11 are the hardest to count"
-    pick = rng.integers(0, len(s.x), n)
-    if rng.random() < .12:
+    """Any digits; in one string of eight mostly the same one, for such as 000 and 11 are the hardest to
+    count; in one of six a 1 at an end, where a wall may stand"""
+    pick, some = rng.integers(0, len(s.x), n), lambda y, m: rng.choice(np.flatnonzero(s.y == y), m)
+    if n and rng.random() < .12:
         again = rng.random(n) < .6
-        pick[again] = rng.choice(np.flatnonzero(s.y == s.y[pick[0]]), again.sum()) if n else 0
+        pick[again] = some(s.y[pick[0]], again.sum())
+    elif n and rng.random() < .2: pick[rng.choice([0, -1])] = some(1, 1)[0]
     return pick
 
 # %% ../nbs/29_strips.ipynb #5cdb0651
@@ -361,8 +363,9 @@ def cell_remains(
     if kind > .4:
         tall, at = u(3, 12), np.arange(u(-5, 10), w, u(14, 34))
         return [*((x, y-tall, x, y) for x in at), (-5, y, w+5, y+rng.normal(0, .5))]
-    upright = [(x, y0, x+rng.normal(0, .6), y0+u(.3, 1.2)*h) for x in (left-u(0, 7), right+u(0, 7))
-        if (y0 := u(-4, .6*h)) < .4*h]
+    spans = (-5, h+5), (-5, u(.05, .3)*h), (u(.7, .95)*h, h+5)  # through, or a stub: else it is a 1
+    upright = [(x, spans[k][0], x+rng.normal(0, .6), spans[k][1])
+        for x in (left-u(0, 7), right+u(0, 7)) if (k := int(rng.integers(5))) < 3]
     flat = [(x0, v, x0+u(.2, 1)*w, v+rng.normal(0, .6)) for v in (top-u(0, 7), bottom+u(0, 7))
         if (x0 := u(-5, w)) < .4*w]
     return upright+flat

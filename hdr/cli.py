@@ -43,8 +43,10 @@ class Parser(argparse.ArgumentParser):
 raw = argparse.RawDescriptionHelpFormatter  # help texts keep their lines
 
 # %% ../nbs/42_cli.ipynb #c07c7048
-def parser() -> Parser:  # of the whole command line
-    "All commands with their options"
+def parser(
+    words:list[str]|tuple=(),  # behind `hdr`
+) -> Parser:  # of the whole command line
+    "All commands; options only of one that the words name, for to make them all takes time"
     from hdr import pad_cli, read_cli, review_cli  # add their own
     about = 'Handwritten digit recognition, from raw MNIST to results.'
     top = Parser('hdr', description=about, epilog=overview, formatter_class=raw)
@@ -55,7 +57,7 @@ def parser() -> Parser:  # of the whole command line
         first, _, rest = (f.__doc__ or '').partition('\n')
         rest = rest.replace('\n    ', '\n')
         sub = subs.add_parser(name, help=first, description=first, epilog=rest, formatter_class=raw)
-        for names,how in (*options, debug): sub.add_argument(*names, **how)
+        for names,how in (*options, debug) if name in words else (): sub.add_argument(*names, **how)
     return top
 
 # %% ../nbs/42_cli.ipynb #5c3b0cb7
@@ -79,7 +81,7 @@ def carry_out(
 ) -> int:  # exit status
     "Do what a line says; an error becomes a line on stderr"
     if not argv: parser().print_help(sys.stderr); return 2
-    options = vars(parser().parse_args(argv))
+    options = vars(parser(argv).parse_args(argv))
     f, debug = commands[options.pop('command')][0], options.pop('debug')
     try:
         with own_networks(options.pop('weights', '')): return f(**options) or 0

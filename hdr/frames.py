@@ -12,53 +12,162 @@ from dataclasses import dataclass
 from typing import Any
 from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
-from .nets import (add_faint_lines, coverage, Curves, group_rules, Net, net_of, open_net,
+from .nets import (add_faint_lines, Curves, group_rules, Net, net_of, open_net,
     outermost)
 from .ruling import Rule, contrast_to_ink, find_all_along, is_drawn, paper_contrast
 
 # %% ../nbs/24_frames.ipynb #5184fe7a
-def split_combs(
-    net:Net,
-    ink:np.ndarray,  # (h,w) 0..1
-) -> list[Net]:
-    "A row of boxes, parted where its rules are broken"
-    x, (top, bottom) = net.xs, net.ys
-    step = np.median([d for d in np.diff(x) if d > .3*(bottom-top)] or [np.inf])
-    cuts, doubles = [], []
-    for i,d in enumerate(np.diff(x)):
-        if not d < .75*step: continue
-        t = np.linspace(x[i]+.3*d, x[i+1]-.3*d, 7)
-        lines = [np.stack([t, net.rows.curve(y, t)], 1) for y in (top, bottom)]
-        if max(coverage((ink > .2).astype(np.uint8), p, (0,1)) for p in lines) < .4: cuts.append(i)
-        else: doubles.append(i+1)
-    parts = np.split(np.arange(len(x)), np.array(cuts, int)+1)
-    kept = [x[[i for i in p if i not in doubles]] for p in parts]
-    return [open_net(net.ys, k, net.rows, net.columns) for k in kept if len(k) > 1]
-
 def is_comb(net:Net, size:float) -> bool:
     "A row of boxes for single digits?"
     if len(net.ys) != 2: return False
     w, h = np.diff(net.xs), net.ys[1]-net.ys[0]
     return bool(w.max() < 1.4*w.min() and .45 < h/np.median(w) < 3.2 and h < 6*size)
 
+def may_be_combs(net:Net, size:float) -> bool:
+    "One row, ruled along, of boxes that may be as wide as a digit?"
+    w, h = np.median(np.diff(net.xs)), net.ys[-1]-net.ys[0]
+    return len(net.ys) == 2 and not set(net.virtual) & set('tb') and h < 6*size and .3 < h/w < 6
+
+def level_rows(
+    nets:list[Net],  # of one row each
+) -> list[list[Net]]:  # from left to right
+    "Those that stand side by side"
+    rows:list[list[Net]] = []
+    for n in sorted(nets, key=lambda n: n.xs[0]):
+        def beside(m):
+            both = min(n.ys[1], m.ys[1])-max(n.ys[0], m.ys[0])
+            return both > .8*max(np.ptp(n.ys), np.ptp(m.ys))
+        home = next((r for r in rows if beside(r[-1])), None)
+        if home is None: rows.append([n])
+        else: home.append(n)
+    return rows
+
+def is_open_above(net:Net) -> bool:
+    "Ticks on a line, as high as they are"
+    return net.sides[2] < .5 <= net.sides[3]
+
 # %% ../nbs/24_frames.ipynb #68e1112d
-def even_steps(
-    net:Net,
-) -> Net:
-    "The same with walls at even steps, where most of them are; else as it was"
-    x, high, best = net.xs, net.ys[1]-net.ys[0], None
-    if len(net.ys) != 2 or len(x) < 4: return net
-    for p in np.unique(np.round(np.concatenate([np.diff(x), x[2:]-x[:-2]]), 1)):
-        n = round((x[-1]-x[0])/p)
-        if p < .45*high or not 2 <= n <= 45: continue
-        q = (x[-1]-x[0])/n
-        k = np.round((x-x[0])/q)
-        ok = np.abs(x-x[0]-k*q) < .13*q
-        share = len(np.unique(k[ok]))/(n+1)
-        good = share-1.5*(~ok).mean()
-        if share > .6 and ok.mean() > .7 and (best is None or good > best[0]+.02): best = good, n
-    return open_net(net.ys, np.linspace(x[0], x[-1], best[1]+1), net.rows, net.columns,
-        net.virtual) if best else net
+def ink_of_outline(
+    row:list[Net],
+    soft:np.ndarray,  # (h,w) ink, not cut off at 0
+    beyond:float,  # pixels
+) -> tuple[np.ndarray, np.ndarray]:  # (n,) x; (2,n) ink there, above and below
+    "How dark it is along the rules above and below a row"
+    c, (h, w) = np.concatenate([n.corners() for n in row], 1), soft.shape
+    at = np.arange(max(0, int(c[...,0].min()-beyond)), min(w, int(c[...,0].max()+beyond)))
+    out = []
+    for p in c:
+        p = p[p[:,0].argsort()]
+        y = np.interp(at, *p.T).round().astype(int)
+        out.append(np.max([soft[(y+d).clip(0, h-1),at] for d in range(-2, 3)], 0))
+    return at, np.array(out)
+
+def outlined_parts(
+    row:list[Net],
+    soft:np.ndarray,  # (h,w) ink, not cut off at 0
+) -> list[tuple[float,float]]:  # from where to where
+    "Where a row has its outline, without gaps"
+    high = np.ptp(row[0].ys)
+    at, seen = ink_of_outline(row, soft, 1.5*high)
+    if is_open_above(row[0]): seen = seen[1:]
+    inside = np.any([(at > n.xs[0]) & (at < n.xs[-1]) for n in row], 0)
+    dark = seen > .4*np.median(seen[:,inside])
+    edges, out = np.flatnonzero(np.diff(np.r_[0, dark.any(0), 0])), []
+    for a,b in zip(edges[::2], edges[1::2]):
+        if out and a-out[-1][1] <= max(2, .02*high): out[-1][1] = b
+        else: out.append([a, b])
+    return [(at[a], at[b-1]) for a,b in out if b-a > .25*high and dark[:,a:b].all(0).mean() > .5]
+
+# %% ../nbs/24_frames.ipynb #f777784d
+def many_boxes(
+    part:tuple[float,float],  # from where to where
+    width:float,  # of a box, pixels
+    gap:float=0,  # between two, pixels
+) -> int:  # 0: they do not fit
+    "How many boxes fit"
+    k = (part[1]-part[0]+gap)/(width+gap)
+    return round(k) if k > .75 and abs(k-round(k)) < .25 else 0
+
+def walls_told(
+    row:list[Net],
+    parts:list[tuple[float,float]],  # its outline
+    width:float,  # of a box, pixels
+) -> np.ndarray:  # walls found where boxes have one, walls found, walls of boxes where one was found, walls
+    "How well boxes of a width explain the walls of a row"
+    x = np.concatenate([n.xs for n in row])
+    made = np.concatenate([np.linspace(*p, k+1) if (k := many_boxes(p, width)) else [] for p in parts]+[[]])
+    if not len(made): return np.array([0, len(x), 0, 1])
+    near = np.abs(x[:,None]-made) < .13*width
+    return np.array([near.any(1).sum(), len(x), near.any(0).sum(), len(made)])
+
+def usual_width(
+    rows:list[tuple],  # of one height: nets and their outline
+    high:float,  # pixels
+) -> float:  # of a box, pixels; 0: none explains their walls
+    "The width that explains most"
+    x = [n.xs for row,_ in rows for n in row]
+    some = np.concatenate([v[k:]-v[:-k] for v in x for k in (1, 2, 3)]+[[b-a for _,p in rows for a,b in p]])
+    widths = np.unique(some[(some > .3*high) & (some < (5 if is_open_above(rows[0][0][0]) else 2.2)*high)].round())
+    def good(w): a, b, c, d = np.sum([walls_told(*r, w) for r in rows], 0); return a/b*c/d
+    best = max(widths, key=good, default=0)
+    return float(best) if best and good(best) > .45 else 0
+
+def usual_gap(
+    rows:list[tuple],  # of one height: nets and their outline
+    width:float,  # of a box, pixels
+) -> float:  # pixels; 0: they touch
+    "What lies between two boxes of a comb, where some stand alone"
+    pairs = [(p, q) for _,parts in rows for p,q in zip(parts, parts[1:]) if q[0]-p[1] < .3*width]
+    gaps = [q[0]-p[1] for p,q in pairs if many_boxes(p, width) == many_boxes(q, width) == 1]
+    return float(np.median(gaps)) if len(gaps) > 1 else 0
+
+def boxes_of_parts(
+    parts:list[tuple[float,float]],  # by `outlined_parts`
+    width:float,  # of a box, pixels
+    gap:float,  # between two of a comb, pixels; 0: they touch
+) -> list[np.ndarray]:  # walls of what touches
+    "As many boxes as fit"
+    groups:list[list] = []
+    for p in parts:
+        if groups and p[0]-groups[-1][1] < min(2*gap, .3*width): groups[-1][1] = p[1]
+        else: groups.append(list(p))
+    many = [many_boxes(g, width, gap) for g in groups]
+    if not gap: return [np.linspace(*g, k+1) for g,k in zip(groups, many)]
+    return [a+i*(b-a+gap)/k+np.array([0, (b-a+gap)/k-gap]) for (a,b),k in zip(groups, many) for i in range(k)]
+
+def place_walls(
+    row:list[Net],
+    parts:list[tuple[float,float]],  # its outline
+    width:float,  # of a box, pixels; 0: not known
+    gap:float,  # between two of a comb, pixels
+) -> list[Net]:  # a comb each; as it was, where it is none
+    "A row of boxes with walls at even steps"
+    known = [(a, b) for a,b in parts if any(n.xs[0] < b and n.xs[-1] > a for n in row)]
+    if not width or not known or not all(many_boxes(p, width, gap) for p in known): return row
+    a, b, *_ = walls_told(row, parts, width)
+    if a < .5*b: return row
+    def far(n, x): return max(n.xs[0], x[0])-min(n.xs[-1], x[-1])
+    out = []
+    for x in boxes_of_parts([p for p in parts if many_boxes(p, width, gap)], width, gap):
+        n = min(row, key=lambda n: far(n, x))
+        ys = [n.ys[1]-1.3*width, n.ys[1]] if is_open_above(n) else n.ys
+        out.append(open_net(ys, x, n.rows, n.columns))
+    return out
+
+def regular_combs(
+    nets:list[Net],
+    soft:np.ndarray,  # (h,w) ink, not cut off at 0
+    size:float,  # of writing, pixels
+) -> list[Net]:
+    "The same, where rows of boxes have their walls at even steps"
+    out = [n for n in nets if not may_be_combs(n, size)]
+    rows = [(r, outlined_parts(r, soft)) for r in level_rows([n for n in nets if may_be_combs(n, size)])]
+    for row,parts in rows:
+        high = np.ptp(row[0].ys)
+        alike = [r for r in rows if .85 < np.ptp(r[0][0].ys)/high < 1.18]
+        width = usual_width(alike, high)
+        out += place_walls(row, parts, width, usual_gap(alike, width))
+    return out
 
 # %% ../nbs/24_frames.ipynb #56db38cb
 def ticked_line(
@@ -314,19 +423,16 @@ def erase_rules(
 def nets_of_rules(
     along:list[Rule], across:list[Rule],
     covers:tuple[np.ndarray, np.ndarray],  # (h,w) uint8 each, what these cover
-    ink:np.ndarray,  # (h,w) 0..1
     size:float,  # of writing, pixels
 ) -> tuple[list[Net], tuple[list[Rule], list[Rule]]]:  # and rules that make none, along and across
-    "Rules that meet make nets, rows of boxes one for each comb"
+    "Rules that meet make nets"
     nets:list[Net] = []
     free:tuple[list, list] = ([], [])
     for group in group_rules(along, across, size):
         net = net_of(*group, covers, size)
         if net is None:
             for some,rules in zip(free, group): some.extend(rules)
-        else:
-            boxes = len(net.ys) == 2 and len(net.xs) > 2 and not net.virtual and is_row_of_boxes(net, size)
-            nets += split_combs(net, ink) if boxes else [net]
+        else: nets.append(net)
     return outermost(nets), free
 
 def rules_beside(
@@ -362,9 +468,10 @@ def find_layout(
     A, ca = find_all_along(mask, soft, noise/top, size)
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
     covers = ca, turn(cb.T)
-    nets, free = nets_of_rules(A, B, covers, ink, size)
-    nets = [add_faint_lines(even_steps(n), soft, ink, noise/top, size) for n in nets
+    nets, free = nets_of_rules(A, B, covers, size)
+    nets = [add_faint_lines(n, soft, ink, noise/top, size) for n in nets
         if not is_lined_paper(n, ink.shape)]
+    nets = regular_combs(nets, soft, size)
     tips = writing_lines(rules_beside(free[0], nets, size), soft, size, 2.2, False)
     combs = [t for r in tips if (t := ticked_line(r, ink, size))]
     lone = [r for r in rules_beside(free[0], nets+combs, size) if r.length > 3.2*size]
@@ -390,7 +497,8 @@ def is_on_paper(
 ) -> bool:
     "Is it ink or paper that is seen, with little between? In photographs of things all shades are there"
     x0, y0, x1, y1 = (max(0, int(v)) for v in net.box)
-    part = ink[y0:y1,x0:x1]
+    by = min(12, (y1-y0)//8)  # without its frame, which may be a grey one
+    part = ink[y0+by:y1-by,x0+by:x1-by]
     most = .2 if net.shape[0]*net.shape[1] < 25 else .3  # many cells are no accident
     return float(((part > .15) & (part < .6)).mean()) < most
 
@@ -405,8 +513,3 @@ def is_lined_paper(
     ends = net.sides[0] > .6 and x0 > near or net.sides[1] > .6 and x1 < shape[1]-near
     column = net.shape[1] == 1 and net.shape[0] > 1 and min(net.sides) < .9
     return everywhere and ruled < .6 or column and not ends
-
-def is_row_of_boxes(net:Net, size:float) -> bool:
-    "May it be one comb, or several?"
-    h, w = net.ys[1]-net.ys[0], np.diff(net.xs)
-    return bool(h < 6*size and .3 < h/np.median(w) < 6)

@@ -126,9 +126,7 @@ def png_bytes(
     return out.getvalue()
 
 # %% ../nbs/10_image.ipynb #e65ac740
-def allowed_formats() -> list[str]:
-    "Pillow's names of the formats that are read"
-    return ['PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM', *(['AVIF'] if features.check('avif') else [])]
+usual_formats = 'PNG', 'JPEG', 'TIFF', 'BMP', 'GIF', 'WEBP', 'PPM'  # Pillow's names
 
 def heif_kind(
     head:bytes,  # the first bytes of a file
@@ -145,9 +143,10 @@ def open_image(
     file:Any,  # of a picture, open
 ) -> Image.Image:  # not decoded yet
     "A picture file; one of no format that is read here is an error of Pillow's, or says what to install"
-    kind, formats = heif_kind(file.read(256)), allowed_formats()
+    kind, formats = heif_kind(file.read(256)), list(usual_formats)
     file.seek(0)
-    if kind == 'AVIF' and 'AVIF' not in formats:
+    if kind == 'AVIF': formats = ['AVIF']
+    if kind == 'AVIF' and not features.check('avif'):
         raise ImageError('an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow')
     if kind == 'HEIC':
         try: extra('pillow_heif', 'heic').register_heif_opener()

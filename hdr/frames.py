@@ -309,7 +309,7 @@ def columns_by_writing(
     free = full[used].mean(0) <= (.08 if used.sum() > 8 else 0)
     edge = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
     return [x0, *(x0+(a+e)/2 for a,e in zip(edge[::2], edge[1::2]) if a > 0 and e < len(free)
-        and e-a > .75*size), x1]
+        and e-a > .62*size), x1]
 
 def nets_along(
     rules:list[Rule],  # along, that touch none across

@@ -88,7 +88,8 @@ def light_share(
     how, g = writing[of], rescale(grey, min(1, side/max(grey.shape)))
     around = np.ones((how.reach(g.shape)|1,)*2, np.uint8)
     high, low = (f(g, around).astype(np.float32) for f in (cv2.dilate, cv2.erode))
-    near = high-low >= .6*np.percentile(high-low, 99)
+    contrast = high-low
+    near = contrast >= .6*np.percentile(contrast, 99)
     inside = float((g > (high+low)/2)[near].mean())
     if not how.alone: return inside
     edge = np.concatenate([g[0], g[-1], g[:,0], g[:,-1]])
@@ -206,7 +207,7 @@ def binarise(
     keep = np.zeros(n, np.uint8)
     keep[labels[ink > high]] = 1
     keep[0] = 0
-    return keep[labels]
+    return keep.take(labels)
 
 # %% ../nbs/11_ink.ipynb #8a0289cd
 def find_rules(
@@ -218,11 +219,12 @@ def find_rules(
     "Thin runs of ink, far longer than a digit is wide once they are joined"
     run = max(8, int(run))
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1,run), np.uint8))
+    if not runs.any(): return runs
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
     n, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
     long = (w > least) & (area < thick*w) & (np.arange(n) > 0)
-    rules = long.astype(np.uint8)[labels]
+    rules = long.astype(np.uint8).take(labels)
     same_row = rules.sum(1, keepdims=True) > .25*mask.shape[1]
     rules |= runs*same_row.astype(np.uint8)  # what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
@@ -353,9 +355,8 @@ def crop(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> np.ndarray:  # (h,w) float32; empty where there is no ink
     "As large as the ink"
-    rows, columns = np.nonzero(a > .12)
-    if not len(rows): return a[:0,:0]
-    return a[rows.min():rows.max()+1, columns.min():columns.max()+1].copy()
+    x, y, w, h = cv2.boundingRect((a > .12).view(np.uint8)) if a.size else [0]*4
+    return a[y:y+h,x:x+w].copy() if w else a[:0,:0]
 
 def resized(
     a:np.ndarray,  # (h,w) float32
@@ -396,8 +397,8 @@ def centred(
     a:np.ndarray,  # (h,w) float32, at most 28 a side
 ) -> np.ndarray:  # (28,28) uint8
     "By centre of mass, which MNIST has at (14,14), to the nearest pixel"
-    h, w = a.shape
-    y, x = (int(round(14 - (a.sum(1-k)@np.arange(n))/a.sum())) for k,n in enumerate((h, w)))
+    (h, w), total = a.shape, a.sum()
+    y, x = (int(round(14 - (a.sum(1-k)@np.arange(n))/total)) for k,n in enumerate((h, w)))
     out, y, x = np.zeros((28,28), np.float32), min(max(y, 0), 28-h), min(max(x, 0), 28-w)
     out[y:y+h,x:x+w] = a
     return np.round(255*out).astype(np.uint8)
@@ -409,7 +410,8 @@ def normalise_digit(
     "One digit in MNIST's form"
     a, width = crop(a), 0.
     if a.size and pen:
-        a, width = fit_pen(np.pad(resized(a, 80), 12))
+        wide = cv2.copyMakeBorder(resized(a, 80), 12, 12, 12, 12, cv2.BORDER_CONSTANT)
+        a, width = fit_pen(wide)
         a = crop(a)
     return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width
 

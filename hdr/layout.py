@@ -56,9 +56,10 @@ def remove_background(
 ) -> np.ndarray:  # the same
     "Dark ground beside the sheet, too wide for a stroke and open to the edge, is no ink"
     k = max(15, min(mask.shape)//25)
-    square = np.ones((k,k), np.uint8)
-    opened = cv2.morphologyEx(np.pad(mask, k, mode="edge"), cv2.MORPH_OPEN, square)
-    solid, b = connected_components(opened[k:-k,k:-k])
+    square, wide = np.ones((k,k), np.uint8), cv2.copyMakeBorder(mask, k, k, k, k, cv2.BORDER_REPLICATE)
+    inside = cv2.erode(wide, square)
+    if not inside.any(): return mask
+    solid, b = connected_components(cv2.dilate(inside, square)[k:-k,k:-k])
     edge = at_edge(b, mask.shape)
     if not edge.any(): return mask
     ground = np.append(0, edge).astype(np.uint8)[solid]
@@ -105,14 +106,16 @@ def chain_into_lines(
 ) -> list[list[int]]:  # rows of `boxes`, from left to right, in each line
     "From left to right, each glyph goes on the line whose end is at its height"
     lines:list[list[int]] = []
-    for i in np.argsort(boxes[:,0], kind='stable'):
-        x0, y0, x1, y1 = boxes[i,:4]
-        ends = boxes[[l[-1] for l in lines],:4].reshape(-1, 4)
-        overlap = np.minimum(ends[:,3], y1) - np.maximum(ends[:,1], y0)
-        away = np.maximum(0, x0-ends[:,2])/(100*size)
-        share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - away
-        if len(lines) and share.max() > .4: lines[int(share.argmax())].append(int(i))
-        else: lines.append([int(i)])
+    last = np.zeros((3, len(boxes)), boxes.dtype)  # y0, x1, y1 of the end of each
+    for i in np.argsort(boxes[:,0], kind='stable').tolist():
+        x0, y0, x1, y1 = boxes[i,:4].tolist()
+        top, right, bottom = last[:,:len(lines)]
+        overlap = np.minimum(bottom, y1) - np.maximum(top, y0)
+        share = overlap/np.minimum(bottom-top, y1-y0) - np.maximum(0, x0-right)/(100*size)
+        k = int(share.argmax()) if lines else 0
+        if lines and share[k] > .4: lines[k].append(i)
+        else: k = len(lines); lines.append([i])
+        last[:,k] = y0, x1, y1
     return lines
 
 # %% ../nbs/21_layout.ipynb #9a0138b7
@@ -294,9 +297,12 @@ def find_letters(
     labels, b, size = found
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     single, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
+    asked = np.zeros(len(b), bool)
     def ask(some):
         i = np.concatenate([[], *some]).astype(int)
-        odds[i] = digit_log_odds(glyphs_to_mnist(ink, labels, b[i]), model)[1]-enough
+        new = i[~asked[i]]
+        if len(new): odds[new] = digit_log_odds(glyphs_to_mnist(ink, labels, b[new]), model)[1]-enough
+        asked[new] = True
         return float(odds[i].mean()) if len(i) else 0.
     lines = find_lines(b, size)
     page = ask(evenly(l[single[l]], first) for l in lines)

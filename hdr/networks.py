@@ -10,6 +10,7 @@ import hashlib, json, os, threading
 import numpy as np
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .data import cores
 class WeightsError(ValueError): "Weights that are missing, or not the ones that their card describes"
 
 # %% ../nbs/12_networks.ipynb #51bdbd27
+@cache
 def weights_dir() -> Path:
     "Where the shipped weights are: hdr/weights in the package"
     return Path(str(resources.files('hdr')/'weights'))

@@ -8,8 +8,9 @@ __all__ = []
 # %% ../nbs/21_layout.ipynb #9c676eb2
 import cv2
 import numpy as np
+from statistics import median
 from .image import most_pixels
-from .ink import binarise, remove_rules, rescale, to_mnist
+from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
 from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
@@ -46,9 +47,18 @@ def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) labels, 0: paper; (n,5) x0, y0, x1, y1, area of 1..n
     "Pieces of ink that hang together"
-    _, labels, s, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels, s = components_with_stats(mask)
     x, y, w, h, area = s[1:].T
     return labels, np.stack([x, y, x+w, y+h, area], 1)
+
+def component_boxes(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+) -> np.ndarray:  # (n,4) x0, y0, x1, y1, in any order
+    "Where they are, by their outer contours: it takes a quarter of the time"
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    some = [cv2.boundingRect(c) for c,(*_,parent) in zip(contours, tree[0]) if parent < 0] if contours else []
+    b = np.array(some, np.int32).reshape(-1, 4)
+    return np.hstack([b[:,:2], b[:,:2]+b[:,2:]])
 
 # %% ../nbs/21_layout.ipynb #6436833a
 def remove_background(
@@ -78,10 +88,10 @@ def foreground(
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; median height of the writing, pixels
     "Strokes and their size; rules that hang together with them are taken off to measure it"
     mask = remove_background(binarise(ink))
-    b, (h, w) = connected_components(mask)[1], ink.shape
+    b, (h, w) = component_boxes(mask), ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
-        b = connected_components(bare)[1]
+        b = component_boxes(bare)
     return mask, median_height(b, find_frames(b, ink.shape))
 
 # %% ../nbs/21_layout.ipynb #4a139206
@@ -133,7 +143,7 @@ def find_lines(
         away = box_distances(boxes[i], boxes[members])
         if away.min() < .8*size: lines[line_of[away.argmin()]].append(int(i))
     full = [np.array(sorted(l, key=lambda i: boxes[i,0]+boxes[i,2])) for l in lines]
-    return sorted(full, key=lambda l: float(np.median(boxes[l,1]+boxes[l,3])))
+    return sorted(full, key=lambda l: median((boxes[l,1]+boxes[l,3]).tolist()))
 
 def box_distances(
     box:np.ndarray,  # (>=4,)
@@ -150,8 +160,8 @@ def word_starts(
     size:float,  # height of the line
 ) -> list[bool]:  # for each but the first: does a word begin with it?
     "A word begins after a gap that is wide in itself and wide beside the others of the line"
-    gaps = np.array([b[0]-a[2] for a,b in zip(boxes, boxes[1:])], float)
-    usual = np.median(gaps) if len(gaps) else 0
+    gaps = [b[0]-a[2] for a,b in zip(boxes, boxes[1:])]
+    usual = median(gaps) if gaps else 0
     return [bool(g > .8*size and g > 2*max(usual, .15*size)) for g in gaps]
 
 # %% ../nbs/21_layout.ipynb #bac70f09

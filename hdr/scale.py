@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any, Iterator
 from . import __version__
 from .forms import read_forms, value_of
-from .image import ImageError, load, read_image
+from .image import ImageError, load, page_images, PageImage, read_image
 from .page import Digit, from_each, Line, Page
-from .read import networks_used, read_pages
+from .read import networks_used, read_fields, read_pages
 from .recognize import shared_recognizer, side
 from .review import best_texts, line_value, values_of_page
 from .rules import unsure
@@ -189,6 +189,46 @@ def templates_of(
     "Once in a process"
     return [template_from_json(json.loads(t)) for t in texts]
 
+# %% ../nbs/33_scale.ipynb #a51c0d07
+def read_together(
+    reader:'Reader',
+    images:list,  # as a batch has them, of one field each
+    known:list[dict],  # of each
+) -> list[list[dict]]:  # rows of each
+    "Fields in common calls of the network; a page of several is a field"
+    out, lost = ([[] for _ in images] for _ in range(2))
+    for some in grouped(pictures_of(images, lost)):
+        found = read_fields([seen for _,seen in some], reader.threshold, rules_of(reader.rules))
+        for (i,_),page in zip(some, found):
+            if isinstance(page, Page): out[i] += rows_of_page(page, known[i])
+            else: lost[i].append(page)
+    return [rows+[k | dict(error=fault_words(e, a)) for e in faults]
+        for rows,faults,k,a in zip(out, lost, known, images)]
+
+def pictures_of(
+    images:list,  # as a batch has them
+    lost:list[list],  # of each; gets what is wrong with it
+) -> Iterator[tuple[int, PageImage]]:
+    "Pictures, with the places of their files in the batch"
+    for i,image in enumerate(images):
+        try:
+            for seen in page_images(as_source(image), faults=lost[i]): yield i, seen
+        except Exception as e: lost[i].append(e)
+
+def grouped(
+    pictures:Iterator[tuple[int, PageImage]],
+    most:int=600_000,  # pixels in a group, unless a picture alone has more
+) -> Iterator[list[tuple[int, PageImage]]]:
+    "As many at once as take some ten megabytes"
+    some, size = [], 0
+    for i,seen in pictures:
+        if some and size+seen.grey.size > most:
+            yield some
+            some, size = [], 0
+        some.append((i, seen))
+        size += seen.grey.size
+    if some: yield some
+
 # %% ../nbs/33_scale.ipynb #3c402551
 def template_texts(
     given:Any,  # Template or path, or several
@@ -276,6 +316,9 @@ class Reader:
     def several(self, images:list, known:list[dict]) -> list[list[dict]]:
         "Rows of a few pictures; whatever is wrong with one is a row"
         if self.kind == 'digit': return read_digits(self, [*map(checked, images)], known)
+        if self.kind == 'field':
+            try: return read_together(self, images, known)
+            except Exception: pass  # such as too little memory for all at once
         return [self.one(a, k) for a,k in zip(images, known)]
 
     def one(self, image:Any, known:dict) -> list[dict]:

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from heapq import nlargest
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any
 from .networks import home_of, Network
 from .page import Digit, Line
@@ -76,7 +77,7 @@ def line_strips(
     "A group of glyphs in several views"
     h = boxes[:,3]-boxes[:,1]
     tall = boxes[h > .45*size] if (h > .45*size).any() else boxes
-    top, bottom = np.median(tall[:,1]), np.median(tall[:,3])
+    top, bottom = (median(tall[:,k].tolist()) for k in (1, 3))
     left, right = boxes[:,0].min(), boxes[:,2].max()
     high, middle, out = max(bottom-top, .5*size), (top+bottom)/2, []
     for factor,aside in some:
@@ -349,7 +350,7 @@ def find_strings(
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
-        line = assemble_line(said, float(np.median([s.size for *_,s in row])))
+        line = assemble_line(said, median(s.size for *_,s in row))
         if not line: continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
         lines.append(line)
@@ -395,7 +396,7 @@ def digit_height(
     line:Line,
 ) -> float:  # pixels
     "How tall the digits of a line are"
-    return float(np.median([d.box[3]-d.box[1] for d in line.digits]))
+    return float(median(d.box[3]-d.box[1] for d in line.digits))
 
 def expected_correct(
     p:np.ndarray,  # (t,14) by `strip_probabilities`

@@ -20,7 +20,7 @@ from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
-from .strings import answer_together, answered, Asking, find_strings, string_network
+from .strings import answered, Asking, find_strings, string_network
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
@@ -334,30 +334,10 @@ def read_page(
     plain = answered(read_plain(seen, file, page, threshold, turn, field))
     if not found or is_surer(plain, found):  # which way is more read?
         found = plain
-        obey_rules(found, rules)
+        if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
+        number_items(found)
     if not print: drop_printed(found)
     return found
-
-# %% ../nbs/26_read.ipynb #a51c0d05
-def read_fields(
-    several:list[PageImage],  # of one field each
-    threshold:float=.5,  # a digit with less confidence is rejected
-    rules:dict|None=None,  # see `read_page`
-) -> list:  # of each a `Page` as of `read_page`, or the exception that ended it
-    "Many fields in common calls of the network: each is read as it would be alone"
-    found = answer_together([read_plain(s, '', s.number, threshold, field=True) for s in several])
-    for page in found:
-        if isinstance(page, Page): obey_rules(page, rules)
-    return found
-
-def obey_rules(
-    page:Page,  # read as lines; is changed
-    rules:dict|None,  # see `read_page`
-):
-    "Rules for all that is read"
-    if rules and rules.get('all'): page.notes += apply_line_rules(page.lines, rules['all'])
-    number_items(page)
-
 
 # %% ../nbs/26_read.ipynb #0d836cea
 def read_pages(

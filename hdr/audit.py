@@ -156,18 +156,10 @@ def audit(
     "Compare what was keyed with what was read"
     if not 0 < error < 1: raise ValueError(f'error {error:g}: wanted is a share between 0 and 1')
     pages, origin = load_results(results)
-    found = load_corrections(keyed)
-    if not isinstance(found.get('audit'), dict): raise ValueError(f'{keyed}: not keyed for `hdr audit`')
-    check_origin(found, pages, origin, keyed)
-    said = {(i.get('page'), i.get('id')): i.get('is') for i in found['items']}
-    all_of_it, asked = accepted_values(pages), found['audit'].get('n', 0)
-    if len(said) < asked: raise ValueError(f'{keyed}: {len(said)} of {asked} were keyed: all are '
-        'needed, since who leaves out the hard ones finds no errors')
-    mine = [(f, said[n, f.id]) for n,f in all_of_it if (n, f.id) in said]
-    if len(mine) < len(said): raise ValueError(f'{keyed}: has values that are not in the results')
-    sure = np.array([f.confidence for f,_ in mine])
-    wrong = np.array([plain(text) != plain(f.text) for f,text in mine])
-    return judge(sure, wrong, error, np.array([f.confidence for _,f in all_of_it]))
+    said = load_keyed(keyed, pages, origin)
+    all_of_it = accepted_values(pages)
+    known = {(n, f.id): (f.text, f.confidence) for n,f in all_of_it if (n, f.id) in said}
+    return compare_keyed(keyed, said, known, error, np.array([f.confidence for _,f in all_of_it]))
 
 # %% ../nbs/30_audit.ipynb #71d98055
 def plain(
@@ -175,6 +167,33 @@ def plain(
 ) -> str:
     "Without spaces; '?' is never right"
     return ''.join(str(text).split()) if '?' not in str(text) else '? unreadable'
+
+def load_keyed(
+    keyed:Path|str,  # what was saved in the browser
+    pages:list,  # of the results; or what else knows which `corrections` were applied
+    origin:dict,  # of the results: path, sha256
+) -> dict[tuple[int,str], str]:  # (place of its page, id) -> what was keyed
+    "All that was to be keyed, and for these results"
+    found = load_corrections(keyed)
+    if not isinstance(found.get('audit'), dict): raise ValueError(f'{keyed}: not keyed for `hdr audit`')
+    check_origin(found, pages, origin, keyed)
+    said = {(i.get('page'), i.get('id')): i.get('is') for i in found['items']}
+    asked = found['audit'].get('n', 0)
+    if len(said) < asked: raise ValueError(f'{keyed}: {len(said)} of {asked} were keyed: all are '
+        'needed, since who leaves out the hard ones finds no errors')
+    return said
+
+def compare_keyed(
+    keyed:Path|str,  # for messages
+    said:dict[tuple[int,str], str],  # by `load_keyed`
+    known:dict[tuple[int,str], tuple[str,float]],  # what was read there, and how surely
+    error:float,  # wanted share of errors
+    everything:np.ndarray,  # confidences of all that was accepted
+) -> Audit:
+    "What a sample says"
+    if len(known) < len(said): raise ValueError(f'{keyed}: has values that are not in the results')
+    wrong = np.array([plain(said[k]) != plain(text) for k,(text,_) in known.items()])
+    return judge(np.array([c for _,c in known.values()]), wrong, error, everything)
 
 def judge(
     sure:np.ndarray,  # (n,) confidences of the sample

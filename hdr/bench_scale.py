@@ -186,17 +186,19 @@ def bench_scale(
     same = [comparable(place/f) == expected for f in ('killed', 'resumed')]
     spent = 1e3*(seconds*jobs-facts['reading'])/n
     weight = sum(p.stat().st_size for p in parquet_files(place/'undisturbed'))/n
-    rows = [(f'{n} fields on {jobs} processes, times a loop on one core', alone/seconds, '1.8', '1.9'),
+    rows = [('hardware', hardware(), '', ''),
+        (f'{n} fields on {jobs} processes, times a loop on one core', alone/seconds, '1.8', '1.9'),
         ('overhead of engine, files and Parquet, a field: ms', spent, '1', '0.2'),
         ('memory of a worker: MB', facts['megabytes'], '500', '300'),
         ('a string field, one core: ms', 1e3*alone/n, '6', '3'),
+        ('a string field, what its process used of a core: ms', 1e3*facts['cpu']/n, '6', '3'),
         (f'rows as undisturbed, after {killed} kills of a worker', same[0], 'all', ''),
         ('rows as undisturbed, the command killed and resumed', same[1] and untouched, 'all', '')]
     rows += [(f'10 million, calculated: {k}', v, '', '')
         for k,v in calculation(1e3*alone/n, spent, weight).items()]
     table = pd.DataFrame(rows, columns=['what', 'measured', 'wanted', 'aim']).set_index('what')
     table['measured'] = [f'{v:.4g}' if isinstance(v, float) else str(v) for v in table.measured]
-    print(f'{hardware()}\n\n{table.to_string()}')
+    print(table.to_string())
     path = results_dir(out)/'bench_scale.csv'
     write_atomic(path, lambda p: table.to_csv(p))
     return table

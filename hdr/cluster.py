@@ -128,7 +128,7 @@ def do_work(
 def read_work(work:Work) -> dict:
     "Read, and write the rows"
     import pyarrow as pa
-    began, schema = time.perf_counter(), row_schema()
+    began, used, schema = time.perf_counter(), time.process_time(), row_schema()
     reader, header = reader_of_run(work.folder, work.key)
     part = load_partition(Path(work.folder)/'_plan.jsonl', work.at)
     pictures, total, tables = fetch(part, work.start, work.end, header['root']), Counter[str](), []
@@ -144,7 +144,7 @@ def read_work(work:Work) -> dict:
         tables.append(pa.Table.from_pylist(found, schema))
     stats = dict(key=work.key, n=work.n, pictures=work.end-work.start, rows=rows, flagged=flagged,
         errors=dict(total), seconds=round(time.perf_counter()-began, 3), reading=round(reading, 3),
-        megabytes=peak_megabytes())
+        cpu=round(time.process_time()-used, 3), megabytes=peak_megabytes())
     work.path.parent.mkdir(exist_ok=True)
     write_part(work.path, pa.concat_tables(tables), stats)
     return stats
@@ -314,7 +314,7 @@ def add_stats(several:list[dict]) -> dict:
     errors = Counter[str]()
     for s in several: errors.update(s['errors'])
     sums = {k: sum(s[k] for s in several) for k in ('pictures', 'rows', 'flagged')}
-    times = {k: round(sum(s[k] for s in several), 3) for k in ('seconds', 'reading')}
+    times = {k: round(sum(s[k] for s in several), 3) for k in ('seconds', 'reading', 'cpu')}
     most = max((s['megabytes'] for s in several), default=0)
     return sums | times | dict(errors=dict(errors), megabytes=most)
 

@@ -8,8 +8,9 @@ __all__ = []
 # %% ../nbs/21_layout.ipynb #9c676eb2
 import cv2
 import numpy as np
+from statistics import median
 from .image import most_pixels
-from .ink import binarise, remove_rules, rescale, to_mnist
+from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
 from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
@@ -46,9 +47,18 @@ def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) labels, 0: paper; (n,5) x0, y0, x1, y1, area of 1..n
     "Pieces of ink that hang together"
-    _, labels, s, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels, s = components_with_stats(mask)
     x, y, w, h, area = s[1:].T
     return labels, np.stack([x, y, x+w, y+h, area], 1)
+
+def component_boxes(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+) -> np.ndarray:  # (n,4) x0, y0, x1, y1, in any order
+    "Where they are, by their outer contours: it takes a quarter of the time"
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    some = [cv2.boundingRect(c) for c,(*_,parent) in zip(contours, tree[0]) if parent < 0] if contours else []
+    b = np.array(some, np.int32).reshape(-1, 4)
+    return np.hstack([b[:,:2], b[:,:2]+b[:,2:]])
 
 # %% ../nbs/21_layout.ipynb #6436833a
 def remove_background(
@@ -56,9 +66,10 @@ def remove_background(
 ) -> np.ndarray:  # the same
     "Dark ground beside the sheet, too wide for a stroke and open to the edge, is no ink"
     k = max(15, min(mask.shape)//25)
-    square = np.ones((k,k), np.uint8)
-    opened = cv2.morphologyEx(np.pad(mask, k, mode="edge"), cv2.MORPH_OPEN, square)
-    solid, b = connected_components(opened[k:-k,k:-k])
+    square, wide = np.ones((k,k), np.uint8), cv2.copyMakeBorder(mask, k, k, k, k, cv2.BORDER_REPLICATE)
+    inside = cv2.erode(wide, square)
+    if not inside.any(): return mask
+    solid, b = connected_components(cv2.dilate(inside, square)[k:-k,k:-k])
     edge = at_edge(b, mask.shape)
     if not edge.any(): return mask
     ground = np.append(0, edge).astype(np.uint8)[solid]
@@ -77,10 +88,10 @@ def foreground(
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; median height of the writing, pixels
     "Strokes and their size; rules that hang together with them are taken off to measure it"
     mask = remove_background(binarise(ink))
-    b, (h, w) = connected_components(mask)[1], ink.shape
+    b, (h, w) = component_boxes(mask), ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
-        b = connected_components(bare)[1]
+        b = component_boxes(bare)
     return mask, median_height(b, find_frames(b, ink.shape))
 
 # %% ../nbs/21_layout.ipynb #4a139206
@@ -105,14 +116,16 @@ def chain_into_lines(
 ) -> list[list[int]]:  # rows of `boxes`, from left to right, in each line
     "From left to right, each glyph goes on the line whose end is at its height"
     lines:list[list[int]] = []
-    for i in np.argsort(boxes[:,0], kind='stable'):
-        x0, y0, x1, y1 = boxes[i,:4]
-        ends = boxes[[l[-1] for l in lines],:4].reshape(-1, 4)
-        overlap = np.minimum(ends[:,3], y1) - np.maximum(ends[:,1], y0)
-        away = np.maximum(0, x0-ends[:,2])/(100*size)
-        share = overlap/np.minimum(ends[:,3]-ends[:,1], y1-y0) - away
-        if len(lines) and share.max() > .4: lines[int(share.argmax())].append(int(i))
-        else: lines.append([int(i)])
+    last = np.zeros((3, len(boxes)), boxes.dtype)  # y0, x1, y1 of the end of each
+    for i in np.argsort(boxes[:,0], kind='stable').tolist():
+        x0, y0, x1, y1 = boxes[i,:4].tolist()
+        top, right, bottom = last[:,:len(lines)]
+        overlap = np.minimum(bottom, y1) - np.maximum(top, y0)
+        share = overlap/np.minimum(bottom-top, y1-y0) - np.maximum(0, x0-right)/(100*size)
+        k = int(share.argmax()) if lines else 0
+        if lines and share[k] > .4: lines[k].append(i)
+        else: k = len(lines); lines.append([i])
+        last[:,k] = y0, x1, y1
     return lines
 
 # %% ../nbs/21_layout.ipynb #9a0138b7
@@ -130,7 +143,7 @@ def find_lines(
         away = box_distances(boxes[i], boxes[members])
         if away.min() < .8*size: lines[line_of[away.argmin()]].append(int(i))
     full = [np.array(sorted(l, key=lambda i: boxes[i,0]+boxes[i,2])) for l in lines]
-    return sorted(full, key=lambda l: float(np.median(boxes[l,1]+boxes[l,3])))
+    return sorted(full, key=lambda l: median((boxes[l,1]+boxes[l,3]).tolist()))
 
 def box_distances(
     box:np.ndarray,  # (>=4,)
@@ -147,8 +160,8 @@ def word_starts(
     size:float,  # height of the line
 ) -> list[bool]:  # for each but the first: does a word begin with it?
     "A word begins after a gap that is wide in itself and wide beside the others of the line"
-    gaps = np.array([b[0]-a[2] for a,b in zip(boxes, boxes[1:])], float)
-    usual = np.median(gaps) if len(gaps) else 0
+    gaps = [b[0]-a[2] for a,b in zip(boxes, boxes[1:])]
+    usual = median(gaps) if gaps else 0
     return [bool(g > .8*size and g > 2*max(usual, .15*size)) for g in gaps]
 
 # %% ../nbs/21_layout.ipynb #bac70f09
@@ -294,9 +307,12 @@ def find_letters(
     labels, b, size = found
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
     single, odds = (h > .45*size) & (w < 1.2*h), np.zeros(len(b))
+    asked = np.zeros(len(b), bool)
     def ask(some):
         i = np.concatenate([[], *some]).astype(int)
-        odds[i] = digit_log_odds(glyphs_to_mnist(ink, labels, b[i]), model)[1]-enough
+        new = i[~asked[i]]
+        if len(new): odds[new] = digit_log_odds(glyphs_to_mnist(ink, labels, b[new]), model)[1]-enough
+        asked[new] = True
         return float(odds[i].mean()) if len(i) else 0.
     lines = find_lines(b, size)
     page = ask(evenly(l[single[l]], first) for l in lines)

@@ -10,6 +10,7 @@ import hashlib, json, os, threading
 import numpy as np
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .data import cores
 class WeightsError(ValueError): "Weights that are missing, or not the ones that their card describes"
 
 # %% ../nbs/12_networks.ipynb #51bdbd27
+@cache
 def weights_dir() -> Path:
     "Where the shipped weights are: hdr/weights in the package"
     return Path(str(resources.files('hdr')/'weights'))
@@ -112,6 +114,8 @@ class Runtime:
             from ai_edge_litert.interpreter import Interpreter
             self.own.it = Interpreter(model_content=self.data, num_threads=self.threads)
             self.own.process, self.own.shape = os.getpid(), ()
+            ends = self.own.it.get_input_details(), self.own.it.get_output_details()
+            self.own.ends = [of[0]['index'] for of in ends]
         return self.own.it
 
     def ask(self,
@@ -119,7 +123,7 @@ class Runtime:
     ) -> np.ndarray:  # (n,classes); of the network for strings (n,w/2,classes)
         "One call of the runtime, which is set up anew where the number or size of images changes"
         it = self.interpreter()
-        entry, exit = it.get_input_details()[0]['index'], it.get_output_details()[0]['index']
+        entry, exit = self.own.ends
         if x.shape != self.own.shape:
             self.own.shape = ()  # not set up, should the next lines fail
             it.resize_tensor_input(entry, x.shape)

@@ -20,7 +20,7 @@ from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
-from .strings import read_lines, string_network
+from .strings import answered, Asking, find_strings, string_network
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
@@ -78,18 +78,18 @@ def mark_rejected(
     line.text = text_of_digits(line.text, line.digits)
 
 # %% ../nbs/26_read.ipynb #72fe126a
-def box_on_page(
-    box:list[int],  # where it was found: x0, y0, x1, y1
+def boxes_on_page(
+    boxes:list[list[int]],  # where they were found: x0, y0, x1, y1 each
     scale:float,  # by which the page was enlarged last,
     m:np.ndarray,  # (2,3) after it was turned so,
     shrink:float,  # after it was shrunk so
     shape:tuple[int,...],  # of the page
-) -> list[int]:  # on the page
-    "The way back from where a digit was found to where it is"
-    x0, y0, x1, y1 = np.array(box)/scale
-    c = (np.array([[x0,y0], [x1,y0], [x1,y1], [x0,y1]])-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
-    low, high = np.maximum(c.min(0).round(), 0), np.minimum(c.max(0).round(), shape[::-1])
-    return [int(v) for v in (*low, *high)]
+) -> list[list[int]]:  # on the page
+    "The way back from where digits were found to where they are"
+    four = (np.array(boxes).reshape(-1, 4)/scale)[:,[[0,1], [2,1], [2,3], [0,3]]]  # (n,4,2) corners
+    c = (four-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
+    low, high = np.maximum(c.min(1).round(), 0), np.minimum(c.max(1).round(), shape[::-1])
+    return np.hstack([low, high]).astype(int).tolist()
 
 def turned_back(
     k:int,  # quarter turns counter-clockwise
@@ -113,7 +113,7 @@ def read_plain(
     threshold:float=.5,  # a digit with less confidence is rejected
     turn:bool=True,  # find out which side is up
     field:bool=False,  # one field, which lies as it should: its tallest line is read alone
-) -> Page:
+) -> Asking:  # of a `Page`
     "A page without tables, boxes or lines to write on"
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
@@ -122,8 +122,8 @@ def read_plain(
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
     level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
     level, scale = normalise_size(level)
-    def on_page(box): return box_on_page(box, scale, m, shrink, grey.shape)
-    lines = lines_of_page(level, grey, on_page, threshold, field)
+    def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
+    lines = yield from lines_of_page(level, grey, on_page, threshold, field)
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))
@@ -134,25 +134,26 @@ def read_and_doubt(
     ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size
     threshold:float,  # a digit with less confidence is rejected; 0: none is
     field:bool=False,  # the tallest line alone
-) -> tuple[list[Line], bool]:  # boxes as in `ink`; do its letters say that these are no digits?
+) -> Asking:  # of lines, boxes as in `ink`; and: do its letters say that these are no digits?
     "Lines of digits between letters"
     bare, evidence, found = remove_letters(ink) if threshold else (ink, 1., None)
-    lines = read_lines(bare, threshold, field, found) if (bare > .5).any() else []
+    written = (bare > .5).any()
+    lines = (yield from find_strings(bare, threshold, field, found)) if written else []
     if not lines and threshold: lines = read_marks(bare)
     return lines, evidence <= 0 and rejected_as_digits(lines, bare)
 
 def lines_of_page(
     ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size
     grey:np.ndarray,  # (h,w) uint8, the upright page
-    on_page,  # function of a box in `ink` that says where it is in `grey`
+    on_page,  # function of boxes in `ink` that says where they are in `grey`
     threshold:float,  # a digit with less confidence is rejected; 0: none is
     field:bool,  # the tallest line alone
-) -> list[Line]:  # boxes as on the page
+) -> Asking:  # of lines, boxes as on the page
     "Read, and have second thoughts"
-    lines, doubted = read_and_doubt(ink, threshold, field)
+    lines, doubted = yield from read_and_doubt(ink, threshold, field)
     digits = [d for l in lines for d in l.digits]
     if doubted and len(digits) > lone_digits: return []
-    for d in digits: d.box = on_page(d.box)
+    for d,box in zip(digits, on_page([d.box for d in digits])): d.box = box
     if threshold: lines = confirm_lone_digits(lines, grey, threshold)
     reject_cut_off(lines, grey.shape)
     return [l for l in lines if not doubted or '?' not in l.text]
@@ -214,7 +215,7 @@ def read_rest(
     "Lines beside tables and fields"
     if not (ink > .5).any(): return []
     level, scale = normalise_size(ink)
-    lines, doubted = read_and_doubt(level, threshold)
+    lines, doubted = answered(read_and_doubt(level, threshold))
     if doubted: return []
     for d in (d for l in lines for d in l.digits): d.box = [int(v/scale) for v in d.box]
     return lines
@@ -330,14 +331,13 @@ def read_page(
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn, rules) if ruled else None
-    plain = read_plain(seen, file, page, threshold, turn, field)
+    plain = answered(read_plain(seen, file, page, threshold, turn, field))
     if not found or is_surer(plain, found):  # which way is more read?
         found = plain
         if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
         number_items(found)
     if not print: drop_printed(found)
     return found
-
 
 # %% ../nbs/26_read.ipynb #0d836cea
 def read_pages(

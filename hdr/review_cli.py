@@ -16,41 +16,56 @@ from .run import UsageError
 # %% ../nbs/44_review_cli.ipynb #0f6be048
 scans_option = option('--scans', metavar='DIR', default='', help='where the scans are, if they have moved')
 
+results_argument = option('results', metavar='RESULTS',
+    help='by `hdr read --format json`, or a folder of such files; or the folder of --format parquet')
+
 @command(
-    option('results', metavar='RESULTS', help='by `hdr read --format json`; or a folder of such files'),
+    results_argument,
     option('-o', '--output', metavar='FILE', default='review.html', help='default: %(default)s'),
+    option('-n', dest='count', metavar='N', type=int, default=1000,
+        help='of Parquet: flagged fields at most; default: %(default)s'),
     option('--rules', metavar='FILE', default='', help='what is typed is to obey these, as for `hdr read`'),
     scans_option)
 def review(
     results:str,  # path of JSON, or of a folder
     output:str='review.html',
+    count:int=1000,
     scans:str='',  # folder
     rules:str='',  # file
 ):
     """make a file to look and correct in
 
     Open it in a browser: marks by digit, then what is flagged. What is saved there goes to
-    `hdr apply`.
+    `hdr apply`. Of a folder that `hdr read --format parquet` wrote only what is flagged is
+    shown, so many at a time; the next are in the folder that `hdr apply` writes.
 
     examples:
 
         hdr review results.json -o review.html
         hdr review results/ --scans ~/scans
+        hdr review parquet-results/ -n 500
     """
     from hdr.read_cli import load_rules
     from hdr.review import review as write
+    from hdr.row_review import is_row_folder, review_rows
     check_output(output, [results])
-    path = write(results, output, scans, load_rules(rules, '') or {})
-    print(f'{printable(str(path))}: open it in a browser; `hdr apply` takes what you save there',
+    asked, some = load_rules(rules, '') or {}, ''
+    if count < 1: raise UsageError(f'-n {count}: wanted is 1 or more')
+    if is_row_folder(results):
+        n, all_ = review_rows(results, output, count, scans, asked)
+        some = f'{n:,} of {all_:,} flagged fields; '
+    else: write(results, output, scans, asked)
+    print(f'{printable(output)}: {some}open it in a browser; `hdr apply` takes what you save there',
         file=sys.stderr)
 
 # %% ../nbs/44_review_cli.ipynb #55cb4c59
 @command(
-    option('results', metavar='RESULTS', help='what was corrected'),
+    option('results', metavar='RESULTS', help='what was corrected; a folder of Parquet with --out DIR'),
     option('corrections', metavar='CORRECTIONS', nargs='+',
         help='saved in the browser; of several reviewers, several'),
     option('--format', default='json',
-        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx'], help='default: %(default)s'),
+        choices=['text', 'csv', 'json', 'hocr', 'alto', 'page', 'pdf', 'xlsx', 'parquet'],
+        help='default: %(default)s; of a folder of Parquet: parquet'),
     option('--out', metavar='DIR', default='', help='a file for each scan there; else one document'),
     option('-o', '--output', metavar='FILE', default='', help='the document; else it is printed'),
     option('--rules', metavar='FILE', default='', help='flag what does not obey these, as for `hdr read`'),
@@ -71,10 +86,14 @@ def apply(
         hdr apply results.json corrections.json -o corrected.json
         hdr apply results.json corrections.json --format csv > final.csv
         hdr apply results/ ann.json bob.json --format alto --out final
+        hdr apply parquet-results/ corrections.json --out final
     """
     from hdr.corrections import apply_corrections
     from hdr.read_cli import load_rules
+    from hdr.row_review import is_row_folder
+    if is_row_folder(results): return apply_to_rows(results, corrections, format, out, output, rules)
     if out and output: raise UsageError('--out DIR or -o FILE, not both')
+    if format == 'parquet': raise UsageError(f'{results}: no folder of Parquet')
     if format in ('pdf', 'xlsx') and not (out or output):
         raise UsageError(f'--format {format} needs --out DIR or -o FILE')
     if output: check_output(output, [results, *corrections])
@@ -82,10 +101,26 @@ def apply(
     if format == 'pdf': add_pictures(pages, results, scans)
     if folder := output_folder(out): write_each(pages, folder, format, [results, *corrections])
     else: write_output(output or '-', as_document(pages, format))
+    return tell(sum(c['looked_at'] for c in pages[0].corrections[-len(corrections):]), disputes)
+
+def tell(
+    looked:int,  # answers
+    disputes:list[str],
+) -> int:  # exit status
+    "What was applied"
     for words in disputes: print(f'reviewers disagree: {printable(words)}', file=sys.stderr)
-    looked = sum(c['looked_at'] for c in pages[0].corrections[-len(corrections):])
     print(f'{looked} answers, {len(disputes)} in dispute', file=sys.stderr)
     return int(bool(disputes))
+
+def apply_to_rows(
+    results:str, corrections:list[str], format:str, out:str, output:str, rules:str,  # as for `apply`
+) -> int:  # exit status
+    "The same of a folder of Parquet, which is written anew"
+    from hdr.read_cli import load_rules
+    from hdr.row_review import apply_rows
+    if format not in ('json', 'parquet') or output or not out:
+        raise UsageError(f'{results}: a folder of Parquet, which is written as another one: --out DIR')
+    return tell(*apply_rows(results, corrections, out, load_rules(rules, '') or {}))
 
 def as_document(
     pages:list,  # of one or several files
@@ -127,7 +162,7 @@ def write_each(
 
 # %% ../nbs/44_review_cli.ipynb #05cbb064
 @command(
-    option('results', metavar='RESULTS', help='by `hdr read --format json`; or a folder of such files'),
+    results_argument,
     option('keyed', metavar='KEYED', nargs='?', default='',
         help='saved in the browser; left out: make the file to key in'),
     option('-n', dest='count', metavar='N', type=int, default=600,
@@ -157,6 +192,8 @@ def audit(
         hdr audit results.json keyed.json --error 0.005
     """
     from hdr.audit import audit as compare, write_key
+    from hdr.row_review import audit_rows, is_row_folder, key_rows
+    if is_row_folder(results): compare, write_key = audit_rows, key_rows
     if not 0 < error < 1: raise UsageError(f'--error {error:g}: wanted is a share between 0 and 1')
     if keyed: return print(compare(results, keyed, error))
     if count < 1: raise UsageError(f'-n {count}: wanted is 1 or more')

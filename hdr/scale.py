@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any, Iterator
 from . import __version__
 from .forms import read_forms, value_of
-from .image import ImageError, load, read_image
-from .page import Digit, from_each, Line, Page
-from .read import networks_used, read_pages
+from .image import ImageError, page_images, PageImage, read_image
+from .page import Digit, Field, from_each, Line, number_items, Page
+from .read import networks_used, read_pages, read_plain
 from .recognize import shared_recognizer, side
 from .review import best_texts, line_value, values_of_page
 from .rules import unsure
-from .tables import page_rules
+from .strings import answer_together
+from .tables import apply_line_rules, page_rules
 from .templates import Template, template_from_json, template_to_json
 
 # %% ../nbs/33_scale.ipynb #455ff864
@@ -189,6 +190,58 @@ def templates_of(
     "Once in a process"
     return [template_from_json(json.loads(t)) for t in texts]
 
+# %% ../nbs/33_scale.ipynb #a51c0d07
+def read_together(
+    reader:'Reader',
+    images:list,  # as a batch has them, of one field each
+    known:list[dict],  # of each
+) -> list[list[dict]]:  # rows of each
+    "Fields in common calls of the network; a page of several is a field"
+    out, lost = ([[] for _ in images] for _ in range(2))
+    for some in grouped(pictures_of(images, lost)):
+        found = read_fields([seen for _,seen in some], reader.threshold, rules_of(reader.rules) or {})
+        for (i,_),page in zip(some, found):
+            if isinstance(page, Page): out[i] += rows_of_page(page, known[i])
+            else: lost[i].append(page)
+    return [rows+[k | dict(error=fault_words(e, a)) for e in faults]
+        for rows,faults,k,a in zip(out, lost, known, images)]
+
+def read_fields(
+    several:list[PageImage],  # of one field each
+    threshold:float=.5,  # a digit with less confidence is rejected
+    rules:dict={},  # see `hdr.read.read_page`
+) -> list:  # of each a `Page` as of `hdr.read.read_page`, or the exception that ended it
+    "Each is read as it would be alone"
+    found = answer_together([read_plain(s, '', s.number, threshold, field=True) for s in several])
+    for page in (p for p in found if isinstance(p, Page) and rules.get('all')):
+        page.notes += apply_line_rules(page.lines, rules['all'])
+        number_items(page)
+    return found
+
+def pictures_of(
+    images:list,  # as a batch has them
+    lost:list[list],  # of each; gets what is wrong with it
+) -> Iterator[tuple[int, PageImage]]:
+    "Pictures, with the places of their files in the batch"
+    for i,image in enumerate(images):
+        try:
+            for seen in page_images(as_source(image), faults=lost[i]): yield i, seen
+        except Exception as e: lost[i].append(e)
+
+def grouped(
+    pictures:Iterator[tuple[int, PageImage]],
+    most:int=600_000,  # pixels in a group, unless a picture alone has more
+) -> Iterator[list[tuple[int, PageImage]]]:
+    "As many at once as take some ten megabytes"
+    some, size = [], 0
+    for i,seen in pictures:
+        if some and size+seen.grey.size > most:
+            yield some
+            some, size = [], 0
+        some.append((i, seen))
+        size += seen.grey.size
+    if some: yield some
+
 # %% ../nbs/33_scale.ipynb #3c402551
 def template_texts(
     given:Any,  # Template or path, or several
@@ -276,6 +329,9 @@ class Reader:
     def several(self, images:list, known:list[dict]) -> list[list[dict]]:
         "Rows of a few pictures; whatever is wrong with one is a row"
         if self.kind == 'digit': return read_digits(self, [*map(checked, images)], known)
+        if self.kind == 'field':
+            try: return read_together(self, images, known)
+            except Exception: pass  # such as too little memory for all at once
         return [self.one(a, k) for a,k in zip(images, known)]
 
     def one(self, image:Any, known:dict) -> list[dict]:
@@ -317,16 +373,33 @@ def use_one_core():
 # %% ../nbs/33_scale.ipynb #02ad25cf
 def pages_of(
     rows:Any,  # DataFrame of rows of fields or digits, such as the flagged ones
-    pictures:dict|None=None,  # id -> bytes, Pillow image or array; None: ids are paths
+    pictures:dict|None=None,  # id -> bytes, path, Pillow image or array; None: ids are paths
 ) -> list[Page]:  # for `hdr.review.review`
-    "Rows as pages of one line, with their pictures"
-    out = []
-    for row in rows.to_dict('records'):
-        seen = load(pictures[row['id']] if pictures else row['id'], row['id'])
-        h, w = seen.grey.shape
-        digits = [{**d, 'box': [*map(int, d['box'])] or [0, 0, w, h],
-            'top': [[t['digit'], t['probability']] for t in d['top']]} for d in row['digits']]
-        lines = [Line(row['text'], from_each(Digit, digits), id=row['field'])] if digits else []
-        out.append(Page(str(row['id']), 1, w, h, 0, lines, seen.grey, hdr=row['version'],
-            weights=json.loads(row['weights']), to_file=np.array(seen.to_file).tolist()))
-    return out
+    "Rows as pages of one field, with their pictures"
+    return [page_of_row(r, picture_of(pictures[r['id']] if pictures else r['id'], r))
+        for r in rows.to_dict('records')]
+
+def picture_of(
+    image:Any,  # bytes, path, Pillow image or array
+    row:dict,  # that was read in it
+) -> PageImage:
+    "The picture of a row; of several the one with its number"
+    found = (s for s in page_images(image, row['id']) if s.number == max(1, row['page']))
+    if seen := next(found, None): return seen
+    raise ImageError(f'{row["id"]}: page {row["page"]} is not there')
+
+def page_of_row(
+    row:dict,  # of `columns`, of a field or a digit
+    seen:PageImage|None=None,  # its picture, where that is wanted
+) -> Page:
+    "A page with one field, which the row is about"
+    h, w = seen.grey.shape if seen else (0, 0)
+    digits = from_each(Digit, [{**d, 'box': [*map(int, d['box'])] or [0, 0, w, h],
+        'top': [[t['digit'], t['probability']] for t in d['top']]} for d in row['digits']])
+    lines = [Line(row['text'], digits, id=row['field'])] if digits else []
+    said = [[a['text'], a['probability']] for a in row['alternatives']]
+    field = Field('line', row['text'], confidence=row['confidence'], alternatives=said,
+        flagged=bool(row['flagged']), reason=row['reason'], digits=[d.id for d in digits],
+        box=lines[0].box if lines else [0, 0, w, h])
+    return Page(str(row['id']), 1, w, h, 0, lines, seen.grey if seen else None, [field],
+        hdr=row['version'], weights=json.loads(row['weights']), to_file=seen.to_file if seen else [])

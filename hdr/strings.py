@@ -10,14 +10,15 @@ import re
 import cv2
 import numpy as np
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from heapq import nlargest
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any
-from .networks import card, home_of, Network
+from .networks import home_of, Network
 from .page import Digit, Line
 from .layout import find_glyphs, find_lines, median_height, word_starts
 
@@ -71,14 +72,15 @@ def line_strips(
     size:float,  # height of the line, pixels
     room:tuple[float,float],  # from the glyphs to the left to those to the right, pixels
     line:int=0,  # number of the line
+    some:Sequence=views,  # that are wanted
 ) -> list[Strip]:  # as many as there are views
     "A group of glyphs in several views"
     h = boxes[:,3]-boxes[:,1]
     tall = boxes[h > .45*size] if (h > .45*size).any() else boxes
-    top, bottom = np.median(tall[:,1]), np.median(tall[:,3])
+    top, bottom = (median(tall[:,k].tolist()) for k in (1, 3))
     left, right = boxes[:,0].min(), boxes[:,2].max()
     high, middle, out = max(bottom-top, .5*size), (top+bottom)/2, []
-    for factor,aside in views:
+    for factor,aside in some:
         half, aside = factor*high*line_height/writing_height/2, aside*factor*high
         x0, x1 = left-aside, right+aside
         if aside > .9*high: x0, x1 = max(x0, room[0]), min(x1, room[1])
@@ -88,7 +90,7 @@ def line_strips(
 # %% ../nbs/22_strings.ipynb #84793024
 def string_alphabet() -> str:  # such as '0123456789.,-'
     "What the network for strings can say, from 1 on (0: nothing new): its card has it"
-    return card('strings')['alphabet']
+    return string_network().card['alphabet']
 
 def string_network() -> Network:
     "The network for strings, loaded once from each folder"
@@ -116,23 +118,23 @@ def strip_probabilities(
     by_width:dict[int, list[int]] = {}
     for i,s in enumerate(strips): by_width.setdefault(padded_width(s.seen.shape[1]), []).append(i)
     out:list[np.ndarray] = [np.empty(0)]*len(strips)
+    ask = string_network().ask if strips else None
     for wide,same in by_width.items():
         for some in (same[k:k+most] for k in range(0, len(same), most)):
             x = np.zeros((len(some), line_height, wide, 1), np.float32)
             for a,i in zip(x, some): a[:,:strips[i].seen.shape[1],0] = strips[i].seen
-            for i,q in zip(some, string_network().ask(x)):
-                out[i] = damp_signs(q[:-(-strips[i].seen.shape[1]//2)])
+            for i,q in zip(some, damp_signs(ask(x))): out[i] = q[:-(-strips[i].seen.shape[1]//2)]
     return out
 
 sign_prior = .1  # how often `/ : + ( )` are met, beside how often they were trained
 
 def damp_signs(
-    p:np.ndarray,  # (t,n) probabilities, as the network gives them
+    p:np.ndarray,  # (...,n) probabilities, as the network gives them
 ) -> np.ndarray:  # the same shape
     "Signs that are rarer on paper than in training"
     rare = np.array([False]+[c in '/:+()' for c in string_alphabet()])
     q = p*np.where(rare, np.float32(sign_prior), np.float32(1))
-    return q/q.sum(1, keepdims=True)
+    return q/q.sum(-1, keepdims=True)
 
 # %% ../nbs/22_strings.ipynb #d8c07c55
 def ctc_best_path(
@@ -205,13 +207,11 @@ def backed_by_ink(
 ) -> list[Spike]:
     "What is said where there is ink"
     wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
-    rows = ink[max(0,s.box[1]):max(0,s.box[3])]
-    before, last = cv2.integral((rows > 0).astype(np.uint8)), ink.shape[1]  # ink above and left of
-    before = np.diff(before, axis=0)
+    rows = ink[max(0,s.box[1]):max(0,s.box[3])] > 0
     def backed(a, b):
         at = s.box[0]+wide*(a+b)
-        left, right = (min(max(0, int(v)), last) for v in (at-near*wide, at+near*wide+1))
-        return np.count_nonzero(before[:,max(left, right)] > before[:,left]) > least*tall
+        left, right = (max(0, int(v)) for v in (at-near*wide, at+near*wide+1))
+        return rows[:,left:right].any(1).sum() > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
 
 def unsaid(
@@ -264,10 +264,8 @@ def tighten_box(
 ) -> list[int]:  # a box
     "The part of a box that has ink; all of it where there is none"
     x0, y0, x1, y1 = (int(round(min(max(0, v), n))) for v,n in zip(box, ink.shape[::-1]*2))
-    part = ink[y0:y1,x0:x1] > 0
-    if not part.any(): return [x0, y0, max(x1, x0+1), max(y1, y0+1)]
-    xs, ys = np.flatnonzero(part.any(0)), np.flatnonzero(part.any(1))
-    return [x0+int(xs[0]), y0+int(ys[0]), x0+int(xs[-1])+1, y0+int(ys[-1])+1]
+    x, y, w, h = cv2.boundingRect((ink[y0:y1,x0:x1] > 0).view(np.uint8)) if x1 > x0 and y1 > y0 else [0]*4
+    return [x0+x, y0+y, x0+x+w, y0+y+h] if w else [x0, y0, max(x1, x0+1), max(y1, y0+1)]
 
 # %% ../nbs/22_strings.ipynb #6920fd66
 def tidy_separators(
@@ -299,6 +297,34 @@ def assemble_line(
         else: text += f
     return Line(' '.join(map(tidy_separators, text.split(' '))), digits)
 
+# %% ../nbs/22_strings.ipynb #a51c0d02
+Asking = Generator[list[Strip], list[np.ndarray], Any]  # yields strips, is sent probabilities
+
+def answered(
+    task:Asking,
+) -> Any:  # what it returns
+    "A task, with what the network says along its strips"
+    (out,) = answer_together([task])
+    if isinstance(out, Exception): raise out
+    return out
+
+def answer_together(
+    tasks:Sequence[Asking],
+) -> list:  # what each returns, or the exception that ended it
+    "Several tasks: what they ask is asked in common calls of the network"
+    out:list = [None]*len(tasks)
+    asked:dict[int, list[Strip]] = {}
+    def go_on(i, said):
+        try: asked[i] = tasks[i].send(said)
+        except StopIteration as end: out[i] = end.value
+        except Exception as e: out[i] = e
+    for i in range(len(tasks)): go_on(i, None)
+    while asked:
+        now, asked = asked, {}
+        ps = iter(strip_probabilities([s for some in now.values() for s in some]))
+        for i,some in now.items(): go_on(i, [next(ps) for _ in some])
+    return out
+
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
@@ -307,16 +333,24 @@ def read_lines(
     found:tuple|None=None,  # by `find_glyphs`, where they are known
 ) -> list[Line]:  # from top to bottom
     "Everything from ink to lines"
+    return answered(find_strings(ink, threshold, field, found))
+
+def find_strings(
+    ink:np.ndarray, threshold:float, field:bool, found:tuple|None,  # as for `read_lines`
+) -> Asking:  # of `read_lines`
+    "The same, which asks for what is said along strips"
     labels, boxes, size = found or find_glyphs(ink)
-    known = np.append(0, np.isin(np.arange(1, labels.max()+1), boxes[:,5])).astype(np.uint8)
-    rows = find_lines(boxes, size)
-    groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i)]
-    best = best_views(groups, whole_picture_strips(ink), labels)
-    lines, glyphs = [], known[labels]
+    known = np.zeros(labels.max()+1, np.uint8)
+    known[boxes[:,5]] = 1
+    rows, whole = find_lines(boxes, size), whole_picture_strips(ink)
+    alone = bool(whole) and len(rows) == 1
+    groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
+    best = yield from best_views(groups, whole, labels)
+    lines, glyphs = [], known.take(labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
-        line = assemble_line(said, float(np.median([s.size for *_,s in row])))
+        line = assemble_line(said, median(s.size for *_,s in row))
         if not line: continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
         lines.append(line)
@@ -347,11 +381,11 @@ def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`
     whole:list[Strip],  # by `whole_picture_strips`
     labels:np.ndarray,  # (h,w) by `find_glyphs`
-) -> list[tuple]:  # (probabilities, spikes, strip) of each group, or one of the whole picture
+) -> Asking:  # list of (probabilities, spikes, strip) of each group, or one of the whole picture
     "Of each group the view that is read best; the whole picture, where that is as good"
     tries = [*groups, whole] if whole else groups
     if whole and len(groups) == 1: tries = [groups[0][:1]+whole]
-    ps = iter(strip_probabilities([s for some in tries for s in some]))
+    ps = iter((yield [s for some in tries for s in some]))
     read = [[(p, backed_by_ink(p, s, labels), s) for s,p in zip(some, ps)] for some in tries]
     best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
     if not whole: return best
@@ -362,7 +396,7 @@ def digit_height(
     line:Line,
 ) -> float:  # pixels
     "How tall the digits of a line are"
-    return float(np.median([d.box[3]-d.box[1] for d in line.digits]))
+    return float(median(d.box[3]-d.box[1] for d in line.digits))
 
 def expected_correct(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
@@ -375,13 +409,15 @@ def candidate_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
     boxes:np.ndarray,  # (n,>=4) of the glyphs of a line
     line:int,  # its number
+    alone:bool=False,  # the only one of its picture: one group is seen in the first view
 ) -> list[list[Strip]]:  # for each group of glyphs, from left to right
     "A line in strips"
     size = median_height(boxes)
     some = split_at_gaps(boxes, size)
+    how = views[:1] if alone and len(some) == 1 else views
     ends = [0, *(g[:,2].max() for g in some)]
     starts = [*(g[:,0].min() for g in some[1:]), ink.shape[1]]
-    return [line_strips(ink, g, size, (left, right), line)
+    return [line_strips(ink, g, size, (left, right), line, how)
         for g,left,right in zip(some, ends, starts)]
 
 def whole_picture_strips(

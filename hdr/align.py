@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from .frames import writing_size
-from .ink import rescale
+from .ink import light_share, rescale
 from .ruling import contrast_to_ink, paper_contrast
 from .sheet import flatten_sheet, find_sheet, quarter_turn
 
@@ -27,7 +27,9 @@ class Print:
         "By how much it is smaller"
         return min(1., self.side/max(self.grey.shape))
     @cached_property
-    def ink(self) -> np.ndarray: "(h,w) 0..1"; return contrast_to_ink(*paper_contrast(self.grey))
+    def ink(self) -> np.ndarray:
+        "(h,w) 0..1"
+        return contrast_to_ink(*paper_contrast(without_desk(self.grey)))
     @cached_property
     def size(self) -> float: "Of writing, pixels"; return writing_size(self.ink)
     @cached_property
@@ -38,6 +40,19 @@ class Print:
         keys, about = sift(2500, contrastThreshold=.03).detectAndCompute(seen, None)
         at = np.array([k.pt for k in keys], float).reshape(-1, 2)
         return at/self.small, about if len(at) else np.zeros((0,128), np.float32)
+
+def without_desk(
+    grey:np.ndarray,  # (h,w) uint8
+    clear:float=.2,  # how far from a half the share of light is where there is no doubt
+) -> np.ndarray:  # (h,w) uint8
+    """A sheet with little print on a dark desk has as much dark as light beside its contrasts: there,
+    what lies around it is made paper, else paper might be taken for ink"""
+    if abs(light_share(grey, 'page')-.5) > clear: return grey
+    sheet = find_sheet(grey)
+    if sheet is None: return grey
+    inside = cv2.fillConvexPoly(np.zeros(grey.shape, np.uint8), sheet.round().astype(np.int32), 1)
+    inside = cv2.erode(inside, np.ones((7,7), np.uint8)) > 0
+    return np.where(inside, grey, np.uint8(np.median(grey[inside]))) if inside.any() else grey
 
 def matches(
     form:Print, seen:Print,
@@ -171,14 +186,16 @@ def bend(
     a:Alignment,
     reach:int=12,
     grid:int=24,  # shifts along the shorter side
-) -> Alignment:
+    flat:float=.5,  # pixels: where a tenth of the patches and their neighbours is off no more
+) -> Alignment:  # `a` itself, where paper is flat: it is better taken so
     "Add what patches are off by, as a smooth field"
     from scipy.interpolate import RBFInterpolator
     at, by = patch_shifts(form, lay_over(seen, a, form.shape, 0), reach, 16, 400, .6)
     if len(at) < 20: return a
     near = np.linalg.norm(at[:,None]-at[None], axis=2).argsort(1)[:,1:9]
-    ok = np.linalg.norm(by-np.median(by[near], 1), axis=1) < 2
-    if ok.sum() < 20: return a
+    usual = np.median(by[near], 1)
+    ok = np.linalg.norm(by-usual, axis=1) < 2
+    if ok.sum() < 20 or np.quantile(np.linalg.norm(usual, axis=1), .9) < flat: return a
     h, w = form.shape
     n = grid, max(2, round(grid*h/w))
     spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))),
@@ -231,8 +248,8 @@ def refined(form:Print, seen:Print, m:np.ndarray) -> Alignment:
     a = Alignment(m)
     for scale,reach in (.5, 12), (1., 8):
         a = refit(form.ink, seen.ink, a, scale*min(1., 1700/max(form.grey.shape)), reach)
-    flat, bent = (scored(form, seen, b) for b in (a, bend(form.ink, seen.ink, a)))
-    return bent if bent.score > flat.score+.003 else flat  # paper that is flat is better taken so
+    flat, bent = scored(form, seen, a), bend(form.ink, seen.ink, a)
+    return bent if bent is not flat and scored(form, seen, bent).score > flat.score-.01 else flat
 
 def align(
     form:Print,  # the blank

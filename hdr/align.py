@@ -27,9 +27,11 @@ class Print:
         "By how much it is smaller"
         return min(1., self.side/max(self.grey.shape))
     @cached_property
+    def dark(self) -> bool: "Is its ink dark?"; return dark_ink(self.grey)
+    @cached_property
     def ink(self) -> np.ndarray:
         "(h,w) 0..1"
-        return contrast_to_ink(*paper_contrast(without_desk(self.grey)))
+        return contrast_to_ink(*paper_contrast(self.grey, dark=self.dark))
     @cached_property
     def size(self) -> float: "Of writing, pixels"; return writing_size(self.ink)
     @cached_property
@@ -41,18 +43,18 @@ class Print:
         at = np.array([k.pt for k in keys], float).reshape(-1, 2)
         return at/self.small, about if len(at) else np.zeros((0,128), np.float32)
 
-def without_desk(
+def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
     clear:float=.2,  # how far from a half the share of light is where there is no doubt
-) -> np.ndarray:  # (h,w) uint8
-    """A sheet with little print on a dark desk has as much dark as light beside its contrasts: there,
-    what lies around it is made paper, else paper might be taken for ink"""
-    if abs(light_share(grey, 'page')-.5) > clear: return grey
-    sheet = find_sheet(grey)
-    if sheet is None: return grey
-    inside = cv2.fillConvexPoly(np.zeros(grey.shape, np.uint8), sheet.round().astype(np.int32), 1)
-    inside = cv2.erode(inside, np.ones((7,7), np.uint8)) > 0
-    return np.where(inside, grey, np.uint8(np.median(grey[inside]))) if inside.any() else grey
+) -> bool:
+    """A sheet with little print on a dark desk has as much dark as light beside its contrasts: then the
+    inside of the sheet alone says whether ink is dark"""
+    share, sheet = light_share(grey, 'page'), None
+    if abs(share-.5) < clear: sheet = find_sheet(grey)
+    if sheet is None: return share > .5
+    flat, _ = flatten_sheet(grey, sheet)
+    y, x = (n//25+1 for n in flat.shape)
+    return light_share(np.ascontiguousarray(flat[y:-y,x:-x]), 'page') > .5
 
 def matches(
     form:Print, seen:Print,

@@ -47,8 +47,8 @@ def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
     clear:float=.2,  # how far from a half the share of light is where there is no doubt
 ) -> bool:
-    """A sheet with little print on a dark desk has as much dark as light beside its contrasts: then the
-    inside of the sheet alone says whether ink is dark"""
+    """A sheet with little print on a dark desk has as much dark as light beside its contrasts:
+    then the inside of the sheet alone says whether ink is dark"""
     share, sheet = light_share(grey, 'page'), None
     if abs(share-.5) < clear: sheet = find_sheet(grey)
     if sheet is None: return share > .5

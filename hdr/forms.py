@@ -129,8 +129,8 @@ def lay_sheet(form:Print, seen:Print, a:Alignment) -> Sheet:
     over = lay_over(seen.grey, a, shape, 255)
     over[~inside] = int(np.median(over[inside])) if inside.any() else 255
     window = 1.7*max(.65*form.size, .0075*max(shape))
-    ink = contrast_to_ink(*paper_contrast(over, window=window, dark=seen.dark))*cv2.erode(inside.astype(np.uint8),
-        np.ones((5,5), np.uint8))
+    ink = contrast_to_ink(*paper_contrast(over, window=window, dark=seen.dark))
+    ink *= cv2.erode(inside.astype(np.uint8), np.ones((5,5), np.uint8))
     return Sheet(over, inside, *without_print(ink, form.ink))
 
 def read_sheet(

@@ -58,7 +58,7 @@ def decimal_of(
     return Decimal(t.rstrip('.')) if re.fullmatch(r'[+-]?\d+\.?\d*', t) else None
 
 def code_digits(text:str) -> list[int]:
-    "Digits of a number with a check digit; none of an amount, with a comma or places behind the point"
+    "Digits of a number with a check digit; an amount, with a decimal comma or point, has none"
     amount = re.search(r'[,:]|^[+-]?\d+\.\d+$', plain_text(text))
     return [] if amount else digits_of(text)
 
@@ -343,7 +343,7 @@ def rules_for_script(
     return [{k: written(k, v) for k,v in r.items()} for r in some]
 
 # %% ../nbs/23_rules.ipynb #f0809d22
-doubt = .1  # a rule that this share of the probability obeys is as likely wrong for the sheet as right
+doubt = .1  # share of the probability: a rule that no more obeys is rather wrong for the sheet
 twice = .02  # how often a value of a list that is used once stands in two fields
 within = 1e-4  # least probability, of all that obey together, at which one of them is taken
 unsure = .8  # a field with less confidence is flagged

@@ -292,7 +292,9 @@ def refined(form:Print, seen:Print, m:np.ndarray) -> Alignment:
     a = Alignment(m)
     for scale,reach in (.5, 12), (1., 8):
         a = refit(form.ink, seen.ink, a, scale*min(1., 1700/max(form.grey.shape)), reach)
-    flat, bent = scored(form, seen, a), bend(form.ink, seen.ink, a)
+    flat = scored(form, seen, a)
+    if flat.found < .3: return flat  # it does not lie so
+    bent = bend(form.ink, seen.ink, a)
     return bent if bent is not flat and scored(form, seen, bent).found > flat.found-.01 else flat
 
 def align(

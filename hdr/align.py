@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from .frames import writing_size
-from .ink import rescale
+from .ink import light_share, rescale
 from .ruling import contrast_to_ink, paper_contrast
 from .sheet import flatten_sheet, find_sheet, quarter_turn
 
@@ -27,7 +27,11 @@ class Print:
         "By how much it is smaller"
         return min(1., self.side/max(self.grey.shape))
     @cached_property
-    def ink(self) -> np.ndarray: "(h,w) 0..1"; return contrast_to_ink(*paper_contrast(self.grey))
+    def dark(self) -> bool: "Is its ink dark?"; return dark_ink(self.grey)
+    @cached_property
+    def ink(self) -> np.ndarray:
+        "(h,w) 0..1"
+        return contrast_to_ink(*paper_contrast(self.grey, dark=self.dark))
     @cached_property
     def size(self) -> float: "Of writing, pixels"; return writing_size(self.ink)
     @cached_property
@@ -38,6 +42,19 @@ class Print:
         keys, about = sift(2500, contrastThreshold=.03).detectAndCompute(seen, None)
         at = np.array([k.pt for k in keys], float).reshape(-1, 2)
         return at/self.small, about if len(at) else np.zeros((0,128), np.float32)
+
+def dark_ink(
+    grey:np.ndarray,  # (h,w) uint8
+    clear:float=.2,  # how far from a half the share of light is where there is no doubt
+) -> bool:
+    """A sheet with little print on a dark desk has as much dark as light beside its contrasts:
+    then the inside of the sheet alone says whether ink is dark"""
+    share, sheet = light_share(grey, 'page'), None
+    if abs(share-.5) < clear: sheet = find_sheet(grey)
+    if sheet is None: return share > .5
+    flat, _ = flatten_sheet(grey, sheet)
+    y, x = (n//25+1 for n in flat.shape)
+    return light_share(np.ascontiguousarray(flat[y:-y,x:-x]), 'page') > .5
 
 def matches(
     form:Print, seen:Print,
@@ -84,7 +101,8 @@ def first_guess(
 class Alignment:
     "How a form lies in a picture"
     place:np.ndarray  # (3,3) from the form to the picture
-    score:float=0.  # 0..1, how much of what is printed was found again
+    score:float=0.  # 0..1, how much it looks like this form and no other
+    found:float=0.  # 0..1, how much of what is printed was found again
     shifts:Any=None  # (rows,columns,2) float32, pixels of the form, spread evenly over it; None: flat
     notes:list[str]=field(default_factory=list)
 
@@ -171,14 +189,16 @@ def bend(
     a:Alignment,
     reach:int=12,
     grid:int=24,  # shifts along the shorter side
-) -> Alignment:
+    flat:float=.5,  # pixels: where a tenth of the patches and their neighbours is off no more
+) -> Alignment:  # `a` itself, where paper is flat: it is better taken so
     "Add what patches are off by, as a smooth field"
     from scipy.interpolate import RBFInterpolator
     at, by = patch_shifts(form, lay_over(seen, a, form.shape, 0), reach, 16, 400, .6)
     if len(at) < 20: return a
     near = np.linalg.norm(at[:,None]-at[None], axis=2).argsort(1)[:,1:9]
-    ok = np.linalg.norm(by-np.median(by[near], 1), axis=1) < 2
-    if ok.sum() < 20: return a
+    usual = np.median(by[near], 1)
+    ok = np.linalg.norm(by-usual, axis=1) < 2
+    if ok.sum() < 20 or np.quantile(np.linalg.norm(usual, axis=1), .9) < flat: return a
     h, w = form.shape
     n = grid, max(2, round(grid*h/w))
     spots = np.stack(np.meshgrid(*((np.arange(k)+.5)/k*s for k,s in zip(n, (w, h)))),
@@ -191,7 +211,46 @@ def bend(
     return Alignment(a.place, shifts=by.reshape(n[1], n[0], 2).astype(np.float32))
 
 # %% ../nbs/27_align.ipynb #1ef877af
-same_form = .75  # least score: made forms have .8 or more, others with the same head and foot .7
+same_form = .7  # least score: made forms have .95 or more, others of the same kind .5 or less
+
+def tile_sums(a:np.ndarray, rows:int, columns:int) -> np.ndarray:  # (rows,columns)
+    "Sums over the tiles of a picture"
+    y, x = (np.linspace(0, n, k+1).astype(int) for n,k in zip(a.shape, (rows, columns)))
+    at = cv2.integral(a.astype(np.float32))[np.ix_(y, x)]
+    return np.diff(np.diff(at, axis=0), axis=1)
+
+def tiles_alike(
+    form:np.ndarray,  # (h,w) float32 ink of the form
+    over:np.ndarray,  # (h,w) float32 ink of the picture, laid over it
+    inside:np.ndarray,  # (h,w) bool, what the picture shows of the form
+    tiles:int=8,  # along the height
+    reach:int=1,  # pixels of half the size that a tile may be off
+    least:int=15,  # pixels of print that a tile has
+) -> np.ndarray:  # (n,) correlation, of those tiles
+    "How much the print of each tile looks as it should"
+    f, o = (cv2.GaussianBlur(rescale(a, .5), (0,0), .7) for a in (form, over))
+    here = cv2.resize(inside.astype(np.uint8), f.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    print_, size = (f > .3) & (here > 0), (tiles, max(2, round(tiles*f.shape[1]/f.shape[0])))
+    near:Any = cv2.dilate(print_.astype(np.uint8), np.ones((5,5), np.uint8)) & here
+    n, best = tile_sums(near, *size).clip(1), np.full(size, -1.)
+    def mean(a): return tile_sums(near*a, *size)/n
+    fm = mean(f)
+    fv = mean(f*f)-fm**2
+    for by in np.ndindex(2*reach+1, 2*reach+1):
+        g = np.roll(o, np.array(by)-reach, (0, 1))
+        gm = mean(g)
+        spread = np.sqrt(np.maximum(fv*(mean(g*g)-gm**2), 1e-8))
+        best = np.maximum(best, (mean(f*g)-fm*gm)/spread)
+    return best[tile_sums(print_, *size) >= least]
+
+def print_alike(
+    form:np.ndarray, over:np.ndarray, inside:np.ndarray,  # as of `tiles_alike`
+    other:float=.35, same:float=.75,  # correlation of tiles of other forms, and of the same
+) -> float:  # 0..1
+    "How alike are all but three tenths of the tiles?"
+    if (inside & (form > .4)).sum() < .3*(form > .4).sum(): return 0.
+    alike = tiles_alike(form, over, inside)
+    return float(np.quantile((alike-other)/(same-other), .3).clip(0, 1)) if len(alike) > 2 else 0.
 
 def print_found(
     form:np.ndarray,  # (h,w) float32 ink of the form
@@ -212,7 +271,9 @@ def print_found(
 def scored(form:Print, seen:Print, a:Alignment) -> Alignment:
     "With its score"
     inside = lay_over(np.ones(seen.grey.shape, np.uint8), a, form.grey.shape, 0) > 0
-    a.score = round(print_found(form.ink, lay_over(seen.ink, a, form.grey.shape, 0), inside), 3)
+    over = lay_over(seen.ink, a, form.grey.shape, 0)
+    a.found = round(print_found(form.ink, over, inside), 3)
+    a.score = round(print_alike(form.ink, over, inside), 3) if a.found > .3 else 0.
     return a
 
 def other_guesses(form:Print, seen:Print):
@@ -231,8 +292,10 @@ def refined(form:Print, seen:Print, m:np.ndarray) -> Alignment:
     a = Alignment(m)
     for scale,reach in (.5, 12), (1., 8):
         a = refit(form.ink, seen.ink, a, scale*min(1., 1700/max(form.grey.shape)), reach)
-    flat, bent = (scored(form, seen, b) for b in (a, bend(form.ink, seen.ink, a)))
-    return bent if bent.score > flat.score+.003 else flat  # paper that is flat is better taken so
+    flat = scored(form, seen, a)
+    if flat.found < .3: return flat  # it does not lie so
+    bent = bend(form.ink, seen.ink, a)
+    return bent if bent is not flat and scored(form, seen, bent).found > flat.found-.01 else flat
 
 def align(
     form:Print,  # the blank
@@ -244,7 +307,7 @@ def align(
     if best is None or best.score < same_form:
         tries = [best] if best else []
         tries += [refined(form, seen, g) for g in other_guesses(form, seen)]
-        best = max(tries, key=lambda a: a.score, default=None)
+        best = max(tries, key=lambda a: (a.score, a.found), default=None)
     elif m is not None and second_sheet(rest, m, form, seen):
         best.notes.append('two sheets in the picture: one of them was read')
     return best

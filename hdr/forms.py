@@ -16,7 +16,7 @@ from . import __version__
 from pathlib import Path
 from PIL import Image
 from typing import Any, Iterator
-from .align import align, Alignment, lay_over, Print, same_form
+from .align import align, Alignment, lay_over, matches, Print, same_form
 from .data import write_atomic
 from .frames import Layout
 from .image import ImageError, named, page_images, PageImage
@@ -129,8 +129,8 @@ def lay_sheet(form:Print, seen:Print, a:Alignment) -> Sheet:
     over = lay_over(seen.grey, a, shape, 255)
     over[~inside] = int(np.median(over[inside])) if inside.any() else 255
     window = 1.7*max(.65*form.size, .0075*max(shape))
-    ink = contrast_to_ink(*paper_contrast(over, window=window))*cv2.erode(inside.astype(np.uint8),
-        np.ones((5,5), np.uint8))
+    ink = contrast_to_ink(*paper_contrast(over, window=window, dark=seen.dark))
+    ink *= cv2.erode(inside.astype(np.uint8), np.ones((5,5), np.uint8))
     return Sheet(over, inside, *without_print(ink, form.ink))
 
 def read_sheet(
@@ -213,13 +213,14 @@ def form_to_dicts(f:Form) -> list[dict]:
 def best_fit(
     templates:list[Template], seen:Print,
 ) -> tuple[int, int, Alignment|None]:  # which template, which of its pages from 1, how it lies
-    "The page of a template that fits best"
+    "The page of a template that fits best; those with most features in common are tried first"
     best:Any = (0, 1, None)
-    for i,t in enumerate(templates):
-        for k in range(1, len(t.pages)+1):
-            a = align(t.printed(k), seen)
-            if a and (best[2] is None or a.score > best[2].score): best = i, k, a
-            if a and a.score > .95: return best
+    pages = [(i, k) for i,t in enumerate(templates) for k in range(1, len(t.pages)+1)]
+    def common(p): return len(matches(templates[p[0]].printed(p[1]), seen)[0])
+    for i,k in sorted(pages, key=common, reverse=True) if len(pages) > 1 else pages:
+        a = align(templates[i].printed(k), seen)
+        if a and (best[2] is None or a.score > best[2].score): best = i, k, a
+        if a and a.score > .95: break
     return best
 
 def read_form_page(

@@ -57,6 +57,11 @@ def decimal_of(
     t = t.replace(',', '.')
     return Decimal(t.rstrip('.')) if re.fullmatch(r'[+-]?\d+\.?\d*', t) else None
 
+def code_digits(text:str) -> list[int]:
+    "Digits of a number with a check digit; an amount, with a decimal comma or point, has none"
+    amount = re.search(r'[,:]|^[+-]?\d+\.\d+$', plain_text(text))
+    return [] if amount else digits_of(text)
+
 def moment_of(
     text:str,
     format:str,  # as of `datetime.strptime`
@@ -149,28 +154,28 @@ class OneOf(Rule):
 @rule
 class Luhn(Rule):
     "The check digit of cards (Luhn 1954)"
-    script = '''(r, t, h) => { const d = h.digits(t).reverse(); return d.length > 1 &&
+    script = '''(r, t, h) => { const d = h.code(t).reverse(); return d.length > 1 &&
         h.sum(d.map((v, i) => i%2 ? 2*v-9*(v > 4) : v))%10 === 0 }'''
     def obeys(self, text):
-        d = digits_of(text)[::-1]
+        d = code_digits(text)[::-1]
         return len(d) > 1 and (sum(d[::2])+sum(sum(divmod(2*v, 10)) for v in d[1::2]))%10 == 0
 
 @rule
 class Mod11(Rule):
     "Weights 1, 2, 3, ... from the right, as in ISBN-10"
-    script = '''(r, t, h) => { const d = h.digits(t).reverse(); return d.length > 1 &&
+    script = '''(r, t, h) => { const d = h.code(t).reverse(); return d.length > 1 &&
         h.sum(d.map((v, i) => (i+1)*v))%11 === 0 }'''
     def obeys(self, text):
-        d = digits_of(text)[::-1]
+        d = code_digits(text)[::-1]
         return len(d) > 1 and sum(w*v for w,v in enumerate(d, 1))%11 == 0
 
 @rule
 class Mod97(Rule):
     "ISO 7064 with two check digits at the end: the number leaves 1"
-    script = '''(r, t, h) => { const d = h.digits(t)
+    script = '''(r, t, h) => { const d = h.code(t)
         return d.length > 2 && BigInt(d.join(''))%97n === 1n }'''
     def obeys(self, text):
-        return len(d := digits_of(text)) > 2 and int(''.join(map(str, d)))%97 == 1
+        return len(d := code_digits(text)) > 2 and int(''.join(map(str, d)))%97 == 1
 
 @rule
 class Check(Rule):
@@ -178,10 +183,10 @@ class Check(Rule):
     weights:list
     modulus:int
     remainder:int=0
-    script = '''(r, t, h) => { const d = h.digits(t), n = r.modulus; return d.length === r.weights.length &&
+    script = '''(r, t, h) => { const d = h.code(t), n = r.modulus; return d.length === r.weights.length &&
         (h.sum(d.map((v, i) => r.weights[i]*v))%n+n)%n === (r.remainder ?? 0) }'''
     def obeys(self, text):
-        d = digits_of(text)
+        d = code_digits(text)
         return len(d) == len(self.weights) and sum(w*v
             for w,v in zip(self.weights, d))%self.modulus == self.remainder
     def fault(self): return '' if self.modulus > 1 else 'a modulus of 2 or more is wanted'
@@ -293,10 +298,9 @@ def contradiction(rules:list) -> str:
             return f'no value of rule one_of obeys rule {rule_name(type((others or rules)[0]))}'
     lengths = [r for r in rules if isinstance(r, Length)]
     ranges = [r for r in rules if isinstance(r, Range)]
-    low = [(r.least, r.longest) for r in lengths]
     span = [(-math.inf if r.min is None else r.min, math.inf if r.max is None else r.max)
         for r in ranges]
-    for some,name in (low, 'length'), (span, 'range'):
+    for some,name in ([(r.least, r.longest) for r in lengths], 'length'), (span, 'range'):
         if some and max(a for a,_ in some) > min(b for _,b in some):
             return f'two rules {name} contradict each other'
     for r in lengths:
@@ -308,6 +312,7 @@ def contradiction(rules:list) -> str:
 script_helpers = r'''{
   plain: t => t.replace(/\s/g, ''),
   digits: t => [...t].filter(c => '0123456789'.includes(c)).map(Number),
+  code(t) { return /[,:]|^[+-]?\d+\.\d+$/.test(this.plain(t)) ? [] : this.digits(t) },
   sum: list => list.reduce((a, b) => a+b, 0),
   whole: pattern => new RegExp(`^(?:${pattern.replaceAll('(?P<', '(?<')})$`),
   decimal(t) {  // [digits, places behind the point]; null: no number
@@ -338,7 +343,8 @@ def rules_for_script(
     return [{k: written(k, v) for k,v in r.items()} for r in some]
 
 # %% ../nbs/23_rules.ipynb #f0809d22
-doubt = .02  # how often a rule is wrong for a sheet
+doubt = .1  # share of the probability: a rule that no more obeys is rather wrong for the sheet
+twice = .02  # how often a value of a list that is used once stands in two fields
 within = 1e-4  # least probability, of all that obey together, at which one of them is taken
 unsure = .8  # a field with less confidence is flagged
 
@@ -363,7 +369,8 @@ def settled(
     names:list[str],  # of rules that the first reading broke
 ) -> Reading:
     "The words for it"
-    sure, why = float(share*total/(total+doubt) if names else share), ' and '.join(names)
+    fits, why = total/(total+doubt), ' and '.join(names)  # does the rule fit the sheet?
+    sure = float(share*(fits if names else fits+(1-fits)*total))  # if not, it says nothing
     if not total > within:
         return Reading(first, round(float(total), 4), True, f'nothing likely obeys rule {why}')
     words = f'changed by rule {why}' if text != first else ''
@@ -401,7 +408,7 @@ def assign_once(
         for n in names]).reshape(-1, len(values))
     rows, columns = linear_sum_assignment(-np.log(p))
     taken = np.zeros(len(values))
-    taken[columns] = p[rows,columns]/(p[rows,columns]+doubt)
+    taken[columns] = p[rows,columns]/(p[rows,columns]+twice)
     out = {n: settled(several[n][0][0], '', 0., 0., ['OneOf']) for n in names}
     for i,k in zip(rows, columns):
         free = p[i]*(1-taken)

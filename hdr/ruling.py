@@ -16,9 +16,11 @@ from .ink import light_share, paper
 def paper_contrast(
     grey:np.ndarray,  # (h,w) uint8
     window:float=0,  # what is wider and evenly dark is paper, pixels; 0: as of a page
+    dark:bool|None=None,  # is ink dark? None: find out
 ) -> tuple[np.ndarray, float, float]:  # (h,w) float32, about 0 on paper; its noise; what dark strokes have
     "The share of the paper's light that is missing; dark margins of a scan count as paper"
-    g = grey if light_share(grey, 'page') > .5 else 255-grey
+    if dark is None: dark = light_share(grey, 'page') > .5
+    g = grey if dark else 255-grey
     ground, size = paper(g, int(window), 'page'), grey.shape[::-1]
     white = float(np.percentile(ground, 90))
     under = cv2.resize(ground, size, interpolation=cv2.INTER_LINEAR).astype(np.float32)

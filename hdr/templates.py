@@ -200,7 +200,7 @@ def common_print(
     inks = [first.ink]
     for g in pictures[1:]:
         a = align(first, p := Print(g))
-        if a is None or a.score < .25: continue
+        if a is None or a.found < .25: continue
         inks.append(lay_over(p.ink, a, first.grey.shape, 0))
     if len(inks) < 3: raise TemplateError('these sheets are not of one form')
     wide = [cv2.dilate(i, np.ones((3,3), np.uint8)) for i in inks]

@@ -8,7 +8,7 @@ from hdr.forms import read_form, read_forms, Template
 from hdr.page import json_schema
 from hdr.read import read
 from hdr.rows import form, Journal
-from hdr.rules import obey, obey_together, OneOf, Range, Sum
+from hdr.rules import Length, Luhn, obey, obey_together, OneOf, Range, Sum
 from hdr.run import UsageError
 from hdr.sample_forms import filled_forms
 from hdr.tables import page_rules
@@ -64,6 +64,20 @@ def test_no_form_is_known_as_such(made):
         found = fit(image, template)
         assert found.template is None and found.fields == [] and found.reason
     assert fit(np.full((900,700), 240, np.uint8), template).reason == 'an empty sheet'
+
+def test_another_form_of_the_same_kind_is_known_as_such():
+    (_, (own,)), (other, _) = (
+        filled_forms(x, y, np.random.default_rng(s), 'meters', ['scan']) for s in (7, 8)
+    )
+    found = fit(own.image, Template.from_blank(other, 'other'))
+    assert found.template is None and found.reason.startswith('another form')
+
+def test_of_several_templates_the_one_that_fits_is_taken(made):
+    others = [
+        Template.from_blank(filled_forms(x, y, np.random.default_rng(s), 'lines', [])[0], str(s))
+        for s in (6, 7)
+    ]
+    assert read_form(made[2][0].image, [*others, made[1]]).template is made[1]
 
 def test_a_sheet_cut_off_flags_what_is_not_there(made):
     blank, template, _ = made
@@ -167,6 +181,18 @@ def test_rules_change_flag_or_leave():
         {str(k): [['7', 1.0]] for k in range(4)}, dict.fromkeys('0123', [OneOf([7, 8], once=True)])
     )
     assert sum(r.text == '7' and not r.flagged for r in many.values()) == 1
+
+def test_a_check_digit_is_that_of_a_number_not_of_an_amount():
+    said = [['4539578763621.486', .9], ['4539578763621486', .1]]
+    assert obey(said, [Luhn()]).text == said[1][0]
+    assert Luhn().obeys('4539-5787-6362-1486') and Luhn().obeys('4539 5787.6362.1486')
+
+@pytest.mark.parametrize('rule', [Length(4), Range(0, 9999)])
+def test_a_rule_against_what_was_read_surely_is_flagged(rule):
+    found = obey([['66119', .7], ['6619', .3]], [rule])
+    assert found.text == '6619' and found.flagged and found.confidence < .8
+    agreed = obey([['6619', .97], ['66119', .03]], [rule])
+    assert agreed.confidence > .97 and not agreed.flagged
 
 @pytest.mark.parametrize(
     'wrong',

@@ -6,104 +6,39 @@
 __all__ = ['Adapted', 'adapt']
 
 # %% ../nbs/31_adapt.ipynb #d9f3806d
-import base64, hashlib, json, os, re
-import cv2
+import os, re
 import numpy as np
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
+from .adapt_strings import agreed_items, decoded, learn_strings, Learned, write_network, write_strings
 from .corrections import load_corrections
 from .data import parts, write_atomic
 from .hands import make_samples, Source
-from .networks import card, home_of, Network, Runtime, weights, weights_dir
+from .last_layers import free_directions, last_layer, log_softmax, seen_by, with_last_layer
+from .networks import Network, Runtime, weights, weights_dir
 from .recognize import look
 
 # %% ../nbs/31_adapt.ipynb #da125bed
-def labelled_marks(
-    several:list[dict],  # by `hdr.corrections.load_corrections`
-) -> dict[tuple, tuple[str, str, bool]]:  # of each mark: picture (base64), digit or '', was it changed?
-    "Marks of corrections on which all agree"
-    found:dict[tuple, Any] = {}
-    for c in several:
-        for i in c['items']:
-            if not re.search(r'\.d\d+$', str(i.get('id'))) or not i.get('picture'): continue
-            key, said = (c['results'].get('sha256'), i.get('page'), i['id']), str(i.get('is'))
-            if said not in [*'0123456789', '']: continue
-            new = i['picture'], said, said != i.get('was')
-            found[key] = new if found.get(key, new)[1] == said else None
-    return {k: v for k,v in found.items() if v}
+def is_mark(
+    name:str,  # id
+    said:str,  # what a person says
+) -> bool:
+    "A digit, or none"
+    return bool(re.search(r'\.d\d+$', name)) and said in [*'0123456789', '']
 
 def training_marks(
     several:list[dict],  # by `hdr.corrections.load_corrections`
 ) -> tuple[np.ndarray, np.ndarray, int]:  # (n,28,28) uint8; (n,) 0..9, 10: none; how many are changed
     "Marks in MNIST's form, as the reader sees them; a damaged picture is a `ValueError`"
     images, labels, changed = [], [], 0
-    for (_, page, name),(picture, said, new) in labelled_marks(several).items():
-        try: data = np.frombuffer(base64.b64decode(picture), np.uint8)
-        except ValueError: data = np.empty(0, np.uint8)
-        grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
-        if grey is None: raise ValueError(f'page {page}, {name}: its picture is damaged')
-        x = look(grey).x
+    for (_, page, name),(picture, said, new) in agreed_items(several, is_mark).items():
+        x = look(decoded(picture, page, name)).x
         if not x.any(): continue
         images.append(x); labels.append(int(said or 10)); changed += new
     return np.array(images, np.uint8).reshape(-1, 28, 28), np.array(labels, int), changed
 
 # %% ../nbs/31_adapt.ipynb #9d280c56
-def open_model(
-    data:bytes,  # a LiteRT model
-) -> tuple[Any, Any]:  # the model as objects; its layer that gives 11 answers
-    "The graph and its last layer"
-    from ai_edge_litert import schema_py_generated as schema
-    model = schema.ModelT.InitFromPackedBuf(data, 0)
-    kinds = [c.builtinCode for c in model.operatorCodes]
-    graph, wanted = model.subgraphs[0], schema.BuiltinOperator.FULLY_CONNECTED
-    dense = [o for o in graph.operators if kinds[o.opcodeIndex] == wanted]
-    return model, next(o for o in dense if graph.tensors[o.outputs[0]].shape[-1] == 11)
-
-def packed(
-    model:Any,  # as objects
-) -> bytes:
-    "As a file"
-    import flatbuffers
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b'TFL3')
-    return bytes(builder.Output())
-
-def half_constants(
-    model:Any, last:Any,  # by `open_model`
-) -> list[Any]:  # their buffers, of float16: (11,320) and (11,)
-    "Where the weights of the last layer are: they are widened to 32 bits when the file is loaded"
-    graph = model.subgraphs[0]
-    single = [o for o in graph.operators if len(o.inputs) == 1 == len(o.outputs)]
-    wide = {o.outputs[0]: o.inputs[0] for o in single}
-    return [model.buffers[graph.tensors[wide.get(i, i)].buffer] for i in last.inputs[1:]]
-
-def last_layer(
-    data:bytes,  # a LiteRT model
-) -> np.ndarray:  # (321,11) float64: weights, and below them what is added
-    "The weights of the last layer"
-    constants = half_constants(*open_model(data))
-    kernel, bias = (np.frombuffer(bytes(b.data), np.float16) for b in constants)
-    return np.vstack([kernel.reshape(len(bias), -1).T, bias]).astype(float)
-
-def with_last_layer(
-    data:bytes,  # a LiteRT model
-    w:np.ndarray,  # (321,11)
-) -> bytes:
-    "The same model with another last layer"
-    model, last = open_model(data)
-    for b,a in zip(half_constants(model, last), (w[:-1].T, w[-1])):
-        b.data = np.frombuffer(np.ascontiguousarray(a, np.float16).tobytes(), np.uint8)
-    return packed(model)
-
-def seen_by(
-    data:bytes,  # a LiteRT model
-) -> Runtime:  # whose `outputs` are (n,320)
-    "The layers before the last one"
-    model, last = open_model(data)
-    model.subgraphs[0].outputs, model.signatureDefs = np.array(last.inputs[:1], np.int32), []
-    return Runtime(packed(model))
-
 def before_last(
     network:Runtime,  # by `seen_by`
     x:np.ndarray,  # (n,28,28) uint8
@@ -143,13 +78,6 @@ def rehearsal(
     with np.load(weights_dir()/'rehearsal.npz') as z: return 17*z['x'], z['y'].astype(int), z['check']
 
 # %% ../nbs/31_adapt.ipynb #1f2f3859
-def log_softmax(
-    z:np.ndarray,  # (n,k)
-) -> np.ndarray:  # (n,k)
-    "Logarithms of probabilities"
-    z = z-z.max(1, keepdims=True)
-    return z-np.log(np.exp(z).sum(1, keepdims=True))
-
 def fit_change(
     z:np.ndarray,  # (n,k) what is seen
     wanted:np.ndarray,  # (n,11) probabilities
@@ -180,15 +108,15 @@ class Lesson:
         change = fit_change(seen@self.free, np.eye(11)[y], seen@self.start)
         return self.start+self.free@change
 
+holds = 3., 30.  # how fast what is rehearsed holds: where too much is forgotten, the next
+
 def make_lesson(
     start:np.ndarray,  # (321,11)
     old:np.ndarray,  # (m,321) of the rehearsal
-    hold:float=10.,  # what a change of the rehearsal's logits costs, mean square
-    pull:float=1.,  # what a change of weights costs, square
+    hold:float=holds[0],  # see `hdr.last_layers.free_directions`
 ) -> Lesson:
     "From the second moments of what is rehearsed"
-    cost = hold*old.T@old/len(old)+pull*np.eye(len(start))
-    return Lesson(start, np.linalg.inv(np.linalg.cholesky(cost)).T)
+    return Lesson(start, free_directions(old, hold, hold/10))
 
 # %% ../nbs/31_adapt.ipynb #79079428
 def wrong(
@@ -220,54 +148,82 @@ def held_out_errors(
 @dataclass
 class Adapted:
     "What came of adapting"
-    marks:int  # corrected and confirmed
-    changed:int  # of these, corrected
-    before:int  # held-out marks that the old network reads wrong
-    after:int  # and the new one
-    mnist_before:float  # share of MNIST's held digits that is read right
-    mnist_after:float
-    kept:bool
-    folder:str=''  # where the new network is; '': nowhere
+    marks:int=0  # corrected and confirmed
+    changed:int=0  # of these, corrected
+    before:int=0  # held-out marks that the old network reads wrong
+    after:int=0  # and the new one
+    mnist_before:float=0.  # share of MNIST's held digits that is read right
+    mnist_after:float=0.
+    strings:Learned|None=None  # the same of strings; None: too few of them
+    folder:str=''  # where the new networks are; '': nowhere
+
+    @property
+    def reader_kept(self) -> bool:
+        "Are marks read better, and is nothing forgotten?"
+        return self.after < self.before and self.mnist_before-self.mnist_after <= .001
+
+    @property
+    def kept(self) -> bool:
+        "Is one of the networks better than it was?"
+        return self.reader_kept or bool(self.strings and self.strings.kept)
 
     def __str__(self):
         counts = f'{self.marks} marks, {self.changed} of them corrected'
         read = f'held out, {self.before} were read wrong, now {self.after}'
         mnist = f'MNIST {self.mnist_before:.2%}, now {self.mnist_after:.2%}'
-        end = f'kept in {self.folder}' if self.kept else 'not kept: ' + self.why
-        return f'{counts}; {read}; {mnist}; {end}'
+        out = [f'{counts}; {read}; {mnist}; {self.end(self)}'] if self.marks else []
+        return '\n'.join(out+([f'{self.strings}; {self.end(self.strings)}'] if self.strings else []))
 
-    @property
-    def why(self) -> str:
-        "Why it was not kept"
-        return 'corrections that were held out are not read better' if self.after >= self.before \
-            else 'too much of MNIST would be forgotten'
+    def end(self, part) -> str:
+        "Whether one network was kept, and why not"
+        if part.reader_kept if part is self else part.kept: return f'kept in {self.folder}'
+        if part.after < part.before: return 'not kept: too much of MNIST would be forgotten'
+        return 'not kept: corrections that were held out are not read better'
 
 def adapt(
     corrections:Any,  # path of what was saved in a review, or several
-    out:Path|str='mine',  # folder for the adapted network
+    out:Path|str='mine',  # folder for the adapted networks
     folder:Path|str='',  # networks to begin with; '': those that are shipped
-    least:int=16,  # marks
+    least:int=16,  # marks, or strings
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> Adapted:
-    "Train the reader on what a person corrected and confirmed; keep it only where that helps"
+    "Train the networks on what a person corrected and confirmed; keep each only where that helps"
     paths:list = [corrections] if isinstance(corrections, (str, os.PathLike)) else list(corrections)
-    x, y, changed = training_marks([load_corrections(p) for p in paths])
-    if len(y) < least: raise ValueError(f'{len(y)} marks were looked at: at least {least} are needed')
-    data = weights('reader', folder)
-    say('looking at what is rehearsed')
-    (x_old, y_old, check), eyes, start = rehearsal(), seen_by(data), last_layer(data)
-    lesson = make_lesson(start, before_last(eyes, x_old[~check]))
-    seen = before_last(eyes, x)
-    before, after = int(wrong(seen, y, start).sum()), held_out_errors(lesson, seen, y, say=say)
-    say('training on all')
-    made = with_last_layer(data, lesson.fit(seen, y))
-    right = [mnist_accuracy(d, x_old[check], y_old[check]) for d in (data, made)]
-    kept = after < before and right[0]-right[1] <= .001
-    report = Adapted(len(y), changed, before, after, right[0], right[1], kept, os.fspath(out)*kept)
-    if kept: write_adapted(Path(out), made, report, folder)
+    several, known = [load_corrections(p) for p in paths], rehearsal()
+    x, y, changed = training_marks(several)
+    report, reader = learn_marks(x, y, known, folder, say) if len(y) >= least else (Adapted(), b'')
+    report.changed, report.folder = changed*bool(report.marks), os.fspath(out)
+    report.strings, strings = learn_strings(several, known, folder, least, say=say)
+    if not report.marks and not report.strings:
+        raise ValueError(f'{len(y)} marks were looked at: at least {least} are needed, or as many strings')
+    if report.reader_kept: write_reader(Path(out), reader, report, folder)
+    if report.strings and report.strings.kept: write_strings(Path(out), strings, report.strings, folder)
+    if not report.kept: report.folder = ''
     return report
 
 # %% ../nbs/31_adapt.ipynb #3e2e4988
+def learn_marks(
+    x:np.ndarray,  # (n,28,28) uint8
+    y:np.ndarray,  # (n,) 0..10
+    known:tuple[np.ndarray, np.ndarray, np.ndarray],  # by `rehearsal`
+    folder:Path|str='',  # networks to begin with
+    say:Callable[[str], Any]=lambda words: None,  # is told how far it is
+) -> tuple[Adapted, bytes]:  # the new network
+    "Teach the reader"
+    data, (x_old, y_old, check) = weights('reader', folder), known
+    say('looking at what is rehearsed')
+    eyes, start = seen_by(data), last_layer(data)
+    seen, old = before_last(eyes, x), before_last(eyes, x_old[~check])
+    before, right = int(wrong(seen, y, start).sum()), mnist_accuracy(data, x_old[check], y_old[check])
+    for hold in holds:
+        lesson = make_lesson(start, old, hold)
+        after = held_out_errors(lesson, seen, y, say=say)
+        say('training on all')
+        made = with_last_layer(data, lesson.fit(seen, y))
+        found = Adapted(len(y), 0, before, after, right, mnist_accuracy(made, x_old[check], y_old[check]))
+        if found.reader_kept or after >= before: break  # to hold faster would not help
+    return found, made
+
 def mnist_accuracy(
     data:bytes,  # a LiteRT model
     x:np.ndarray,  # (n,28,28) uint8
@@ -276,27 +232,16 @@ def mnist_accuracy(
     "How many digits a file reads right"
     return float((Runtime(data).outputs(x)[:,:10].argmax(1) == y).mean())
 
-def write_adapted(
+def write_reader(
     out:Path,  # folder
     data:bytes,  # a LiteRT model
     report:Adapted,
     folder:Path|str='',  # of the network that it began with
 ):
     "The network, its card and its plain arrays"
-    old = card('reader', folder)
-    gone = 'test_accuracy', 'interval', 'validation_accuracy', 'retrain', 'git_revision'  # of the parent
-    lately = f'its last layer on {report.marks} marks that a person looked at'
-    note = dict(trained_on=f'{old["trained_on"]}; {lately}', bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(), parent=old['sha256'],
-        corrections=report.marks, corrected=report.changed,
+    note = dict(corrections=report.marks, corrected=report.changed,
         held_out_errors=dict(before=report.before, after=report.after),
         mnist=dict(before=report.mnist_before, after=report.mnist_after))
-    about = {k: v for k,v in old.items() if k not in gone} | note
-    with np.load(home_of('reader', folder)/'reader.npz') as z: arrays = dict(z)
-    w = last_layer(data).astype(np.float16)
-    key = next(k.rpartition('/')[0] for k,a in arrays.items() if a.shape == w[:-1].shape)
-    arrays |= {f'{key}/kernel': w[:-1], f'{key}/bias': w[-1]}
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out/'reader.npz', lambda p: np.savez_compressed(p, **arrays))
-    write_atomic(out/'reader.tflite', data)
-    write_atomic(out/'reader.json', (json.dumps(about, indent=1)+'\n').encode())
+    layers = last_layer(weights('reader', folder)), last_layer(data)
+    write_network('reader', out, data, [layers], note,
+        f'its last layer on {report.marks} marks that a person looked at', folder)

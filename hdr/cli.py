@@ -99,12 +99,8 @@ def own_networks(
 ):
     "Inside, this process and those that it starts read with the networks of a folder"
     if not folder: yield; return
-    from hdr.networks import weights_folder
-    weights_folder(folder)
-    before = os.environ.get('HDR_WEIGHTS', '')
-    os.environ['HDR_WEIGHTS'] = os.path.abspath(folder)
-    try: yield
-    finally: os.environ['HDR_WEIGHTS'] = before
+    from hdr.networks import weights_from
+    with weights_from(folder, everywhere=True): yield
 
 
 # %% ../nbs/42_cli.ipynb #7516e405

@@ -11,10 +11,10 @@ from copy import deepcopy
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
-from .networks import card
 from .page import Digit, Field, joint_confidence, Line, Page, shown
 from .review import line_value, load_results, rules_of_values
 from .rules import broken_rules, rules_of_column
+from .strings import string_alphabet
 
 # %% ../nbs/30_corrections.ipynb #1fee0b84
 def with_digits(
@@ -107,9 +107,9 @@ def text_span(
     "Where they stand in its text"
     places = [i for i,c in enumerate(line.text) if c in '0123456789?']
     mine = [p for p,d in zip(places, line.digits) if d.id in ids]
-    first, last = mine[0], mine[-1]+1
-    while first and line.text[first-1] in '.,-': first -= 1
-    while last < len(line.text) and line.text[last] in '.,-': last += 1
+    first, last, signs = mine[0], mine[-1]+1, string_alphabet()[10:]
+    while first and line.text[first-1] in signs: first -= 1
+    while last < len(line.text) and line.text[last] in signs: last += 1
     return first, last
 
 def comb_cells(
@@ -214,7 +214,7 @@ def check_item(
     if was != item['was']: return f'was read as {was!r}, not {item["was"]!r}'
     if not isinstance(item['is'], str): return 'has no text'
     if item['is'].strip() != item['is']: return 'has spaces around it'
-    wrong = set(item['is'])-set(f'{card("strings")["alphabet"]}? ')
+    wrong = set(item['is'])-set(f'{string_alphabet()}? ')
     if wrong: return f'has {sorted(wrong)[0]!r} in it'
     if re.search(r'\.[dn]\d+$', item['id']) and len(item['is']) > 1: return 'is more than one digit'
     return ''

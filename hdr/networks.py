@@ -55,12 +55,16 @@ def home_of(
 @contextmanager
 def weights_from(
     folder:Path|str='',  # '': as it was
+    everywhere:bool=False,  # in other threads, and in processes that are started inside, too
 ):
     "Inside, the networks of a folder are those that read"
     if folder: weights_folder(folder)
-    before = own_folder.set(os.fspath(folder) or own_folder.get())
+    before, outside = own_folder.set(os.fspath(folder) or own_folder.get()), os.environ.get('HDR_WEIGHTS', '')
+    if folder and everywhere: os.environ['HDR_WEIGHTS'] = os.path.abspath(folder)
     try: yield
-    finally: own_folder.reset(before)
+    finally:
+        own_folder.reset(before)
+        if folder and everywhere: os.environ['HDR_WEIGHTS'] = outside
 
 # %% ../nbs/12_networks.ipynb #ae819ae2
 def shipped(

@@ -213,8 +213,9 @@ def adapt(
 ) -> int:  # exit status: 1 where the old weights are kept
     """teach the reader a hand by what was corrected
 
-    Marks that were corrected and marks that were confirmed train the last layer of the reader.
-    It is kept only if marks that were held out are read better and MNIST is not forgotten.
+    What was corrected and what was confirmed teaches: marks the last layer of the reader, fields,
+    cells and lines the last two layers of the network for strings. Each is kept only if what was
+    held out is read better and MNIST is not forgotten. At least 16 marks or values are needed.
 
     examples:
 

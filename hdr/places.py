@@ -34,6 +34,7 @@ class Place:
     looks:np.ndarray=field(default_factory=lambda: np.zeros((0,11)))  # the network for single digits
                                                                        # on each of `digits`
     evidence:float=0.  # for a number rather than a word, as a logarithm
+    number:float=1.  # how likely it is one, 0..1, where that was asked
     printed:float=0.
     said:list=field(default_factory=list)  # texts with probabilities, by `n_best`
     struck:bool=False  # was something struck out?

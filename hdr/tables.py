@@ -116,24 +116,26 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
         some = [p for _,p in column]
         usual = float(np.median([p.evidence for p in some if p.boxes is not None] or [0]))
         for p in some:
+            if p.boxes is None: continue
             alone = 1.8*(len(p.digits) == 1 and len(p.boxes) == 1
-                # a digit by itself, where the others are numbers
-                and usual > 2) if p.boxes is not None else 0
-            if p.boxes is not None and p.evidence+.5*min(0, usual)+alone < least:
-                p.text, p.digits = '', []
+                and usual > 2)  # a digit by itself, where the others are numbers
+            evidence = p.evidence+.5*min(0, usual)+alone
+            if evidence < least: p.text, p.digits = '', []
+            p.number = 1/(1+np.exp(-evidence))
+            for d in p.digits: d.confidence = min(d.confidence, round(p.number, 4))
 
 def doubt(p:Place, sure:float) -> tuple[bool, str]:
     "Is it to be looked at, and why?"
     if p.struck: return True, 'something is struck out'
     if '?' in p.text: return True, 'a mark that was not understood'
+    if p.digits and p.number < unsure: return True, 'perhaps a word'
     if p.digits and sure < unsure: return True, f'sure to {sure:.0%} only'
-    if p.digits and p.evidence < .6: return True, 'perhaps a word'
     return False, ''
 
 def as_field(kind:str, p:Place, **more) -> Field:
     "What was read in a place"
     some = readings(p.text, p.digits, p.said, 20)
-    sure = dict(map(tuple, some)).get(p.text, p.confidence) if p.digits else 1.
+    sure = min(p.number, dict(map(tuple, some)).get(p.text, p.confidence)) if p.digits else 1.
     flagged, reason = doubt(p, sure)
     about = dict(text=p.text, confidence=round(sure, 4),
         box=bounding_box([[*p.corners.min(0), *p.corners.max(0)]]),

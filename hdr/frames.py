@@ -92,7 +92,7 @@ def walls_told(
     row:list[Net],
     parts:list[tuple[float,float]],  # its outline
     width:float,  # of a box, pixels
-) -> np.ndarray:  # walls found where boxes have one, walls found, walls of boxes where one was found, walls
+) -> np.ndarray:  # found walls that boxes have, found walls, walls of boxes that were found, those
     "How well boxes of a width explain the walls of a row"
     x = np.concatenate([n.xs for n in row])
     made = np.concatenate([np.linspace(*p, k+1) if (k := many_boxes(p, width)) else [] for p in parts]+[[]])
@@ -107,7 +107,8 @@ def usual_width(
     "The width that explains most"
     x = [n.xs for row,_ in rows for n in row]
     some = np.concatenate([v[k:]-v[:-k] for v in x for k in (1, 2, 3)]+[[b-a for _,p in rows for a,b in p]])
-    widths = np.unique(some[(some > .3*high) & (some < (5 if is_open_above(rows[0][0][0]) else 2.2)*high)].round())
+    most = (5 if is_open_above(rows[0][0][0]) else 2.2)*high
+    widths = np.unique(some[(some > .3*high) & (some < most)].round())
     def good(w): a, b, c, d = np.sum([walls_told(*r, w) for r in rows], 0); return a/b*c/d
     best = max(widths, key=good, default=0)
     return float(best) if best and good(best) > .45 else 0

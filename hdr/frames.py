@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
-from .nets import (add_faint_lines, Curves, group_rules, Net, net_of, open_net,
+from .nets import (add_faint_lines, add_hidden_walls, Curves, group_rules, Net, net_of, open_net,
     outermost)
 from .ruling import Rule, contrast_to_ink, find_all_along, is_drawn, paper_contrast
 
@@ -470,8 +470,8 @@ def find_layout(
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
     covers = ca, turn(cb.T)
     nets, free = nets_of_rules(A, B, covers, size)
-    nets = [add_faint_lines(n, soft, ink, noise/top, size) for n in nets
-        if not is_lined_paper(n, ink.shape)]
+    nets = [add_faint_lines(add_hidden_walls(n, mask, size), soft, ink, noise/top, size)
+        for n in nets if not is_lined_paper(n, ink.shape)]
     nets = regular_combs(nets, soft, size)
     tips = writing_lines(rules_beside(free[0], nets, size), soft, size, 2.2, False)
     combs = [t for r in tips if (t := ticked_line(r, ink, size))]

@@ -171,6 +171,18 @@ def wall_share(net:Net, cover_along, cover_across, size:float) -> tuple[np.ndarr
         for i in range(R+1)])
     return down, along
 
+def add_hidden_walls(
+    net:Net,  # is changed
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+    size:float,  # of writing, pixels
+    least:float=.95,  # share of a wall that has ink
+) -> Net:
+    "A wall that a digit lies on looks like no rule, but there is ink all along it"
+    if net.right.all() and net.below.all(): return net
+    down, along = wall_share(net, mask, mask, size)
+    net.right, net.below = net.right | (down[:,1:-1] > least), net.below | (along[1:-1] > least)
+    return net
+
 def strokes_in_cells(v:np.ndarray, share:np.ndarray) -> np.ndarray:
     "(lines,) bool: inner lines of few walls here and there, or that part a row into two low ones"
     out = np.zeros(len(v), bool)

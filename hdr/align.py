@@ -45,16 +45,12 @@ class Print:
 
 def dark_ink(
     grey:np.ndarray,  # (h,w) uint8
-    clear:float=.2,  # how far from a half the share of light is where there is no doubt
+    clear:float=.2,  # how far below a half the share of light is where there is no doubt
 ) -> bool:
-    """A sheet with little print on a dark desk has as much dark as light beside its contrasts:
-    then the inside of the sheet alone says whether ink is dark"""
-    share, sheet = light_share(grey, 'page'), None
-    if abs(share-.5) < clear: sheet = find_sheet(grey)
-    if sheet is None: return share > .5
-    flat, _ = flatten_sheet(grey, sheet)
-    y, x = (n//25+1 for n in flat.shape)
-    return light_share(np.ascontiguousarray(flat[y:-y,x:-x]), 'page') > .5
+    """A sheet with little print, on a dark desk or in a deep shadow, may have more dark than light
+    beside its contrasts; where it stands out from what is around it, it is the lighter one"""
+    share = light_share(grey, 'page')
+    return share > .5 or share > .5-clear and find_sheet(grey) is not None
 
 def matches(
     form:Print, seen:Print,
@@ -211,7 +207,7 @@ def bend(
     return Alignment(a.place, shifts=by.reshape(n[1], n[0], 2).astype(np.float32))
 
 # %% ../nbs/27_align.ipynb #1ef877af
-same_form = .7  # least score: made forms have .95 or more, others of the same kind .5 or less
+same_form = .7  # least score: made forms have .95 or more, others of the same kind .4 or less
 
 def tile_sums(a:np.ndarray, rows:int, columns:int) -> np.ndarray:  # (rows,columns)
     "Sums over the tiles of a picture"
@@ -219,19 +215,13 @@ def tile_sums(a:np.ndarray, rows:int, columns:int) -> np.ndarray:  # (rows,colum
     at = cv2.integral(a.astype(np.float32))[np.ix_(y, x)]
     return np.diff(np.diff(at, axis=0), axis=1)
 
-def tiles_alike(
-    form:np.ndarray,  # (h,w) float32 ink of the form
-    over:np.ndarray,  # (h,w) float32 ink of the picture, laid over it
-    inside:np.ndarray,  # (h,w) bool, what the picture shows of the form
-    tiles:int=8,  # along the height
-    reach:int=1,  # pixels of half the size that a tile may be off
-    least:int=15,  # pixels of print that a tile has
-) -> np.ndarray:  # (n,) correlation, of those tiles
-    "How much the print of each tile looks as it should"
-    f, o = (cv2.GaussianBlur(rescale(a, .5), (0,0), .7) for a in (form, over))
-    here = cv2.resize(inside.astype(np.uint8), f.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    print_, size = (f > .3) & (here > 0), (tiles, max(2, round(tiles*f.shape[1]/f.shape[0])))
-    near:Any = cv2.dilate(print_.astype(np.uint8), np.ones((5,5), np.uint8)) & here
+def correlations(
+    f:np.ndarray, o:np.ndarray,  # (h,w) float32 ink of the form; of the picture, laid over it
+    near:np.ndarray,  # (h,w) uint8, 1 where they are compared
+    size:tuple[int,int],  # rows and columns of tiles
+    reach:int=1,  # pixels that a tile may be off
+) -> np.ndarray:  # (rows,columns)
+    "How much the two are alike, tile by tile"
     n, best = tile_sums(near, *size).clip(1), np.full(size, -1.)
     def mean(a): return tile_sums(near*a, *size)/n
     fm = mean(f)
@@ -241,7 +231,32 @@ def tiles_alike(
         gm = mean(g)
         spread = np.sqrt(np.maximum(fv*(mean(g*g)-gm**2), 1e-8))
         best = np.maximum(best, (mean(f*g)-fm*gm)/spread)
-    return best[tile_sums(print_, *size) >= least]
+    return best
+
+def without_rules(print_:np.ndarray, long:int=25) -> np.ndarray:  # (h,w) uint8
+    "Letters and digits: print without what runs straight on for so many pixels"
+    rules = print_*0
+    for k in np.ones((1,long), np.uint8), np.ones((long,1), np.uint8):
+        rules |= cv2.morphologyEx(print_, cv2.MORPH_OPEN, k)
+    return print_ & (1-cv2.dilate(rules, np.ones((3,3), np.uint8)))
+
+def tiles_alike(
+    form:np.ndarray,  # (h,w) float32 ink of the form
+    over:np.ndarray,  # (h,w) float32 ink of the picture, laid over it
+    inside:np.ndarray,  # (h,w) bool, what the picture shows of the form
+    tiles:int=8,  # along the height
+    least:int=15,  # pixels of print that a tile has, in half the size
+) -> np.ndarray:  # (n,) correlation, of those tiles
+    "How much the print of each tile looks as it should: its letters, where it has some, else its rules"
+    f, o = (cv2.GaussianBlur(rescale(a, .5), (0,0), .7) for a in (form, over))
+    here = cv2.resize(inside.astype(np.uint8), f.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    size = tiles, max(2, round(tiles*f.shape[1]/f.shape[0]))
+    all_ = (f > .3).astype(np.uint8) & here
+    letters, kernel = without_rules(all_), np.ones((5,5), np.uint8)
+    by_all, by_letters = (correlations(f, o, cv2.dilate(m, kernel) & here, size)
+        for m in (all_, letters))
+    alike = np.where(tile_sums(letters, *size) >= 2*least, by_letters, by_all)
+    return alike[tile_sums(all_, *size) >= least]
 
 def print_alike(
     form:np.ndarray, over:np.ndarray, inside:np.ndarray,  # as of `tiles_alike`

@@ -67,7 +67,9 @@ class RowFolder:
 
     def pages(self, part:Path, first:int, wanted:Any, scans:str='') -> Iterator[tuple[int, Page]]:
         "Some rows of a part, as pages with their pictures"
-        rows = {n: r for n,r in enumerate(pd.read_parquet(part).to_dict('records'), first) if n in set(wanted)}
+        if not len(wanted): return
+        numbered = enumerate(pd.read_parquet(part).to_dict('records'), first)
+        rows = {n: r for n,r in numbered if n in {*wanted}}
         images = self.images(part, {r['id'] for r in rows.values()}, scans)
         for n,row in rows.items():
             try: yield n, page_of_row(row, picture_of(images.get(row['id']), row))
@@ -139,12 +141,13 @@ def check_answers(
     known:dict = {}
     for part,frame in rows.frames('id'):
         if not wanted & {*frame.index}: continue
-        full = enumerate(pd.read_parquet(part).to_dict('records'), frame.index[0])
-        for n,row in full:
-            if n in wanted: known |= {(n, i): t for (_,i),t in readings([page_of_row(row)]).items()}
+        for n,row in enumerate(pd.read_parquet(part).to_dict('records'), frame.index[0]):
+            said = readings([page_of_row(row)]) if n in wanted else {}
+            known |= {(n, i): t for (_,i),t in said.items()}
     for path,found in several.items():
         for k,item in enumerate(found['items'], 1):
-            if wrong := check_item(item, known): raise ValueError(f'{path}: {item_name(item, k)} {wrong}')
+            wrong = check_item(item, known)
+            if wrong: raise ValueError(f'{path}: {item_name(item, k)} {wrong}')
 
 def corrected_row(
     n:int,  # its place
@@ -159,10 +162,10 @@ def corrected_row(
     flag_disputes(page, {i for k,i in asked if k == n})
     if rules: flag_broken(page, rules)
     f, = page.fields
-    some = [dict(text=t, probability=p) for t,p in f.alternatives]
-    return row | dict(text=f.text, value=meaning(f.text), confidence=f.confidence, alternatives=some,
-        flagged=f.flagged, reason=f.reason, digits=[digit_dict(d) for l in page.lines for d in l.digits],
-        corrected=f.corrected or row.get('corrected', False))
+    return row | dict(text=f.text, value=meaning(f.text), confidence=f.confidence,
+        alternatives=[dict(text=t, probability=p) for t,p in f.alternatives],
+        flagged=f.flagged, reason=f.reason, corrected=f.corrected or row.get('corrected', False),
+        digits=[digit_dict(d) for l in page.lines for d in l.digits])
 
 def write_rows(
     rows:RowFolder,
@@ -172,7 +175,8 @@ def write_rows(
 ):
     "All parts, each whole or not there"
     import pyarrow as pa, pyarrow.parquet as pq
-    if out.exists() and any(out.iterdir()): raise UsageError(f'{out}: is not empty; write elsewhere')
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f'{out}: is not empty; write elsewhere')
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out/'_plan.jsonl', (rows.folder/'_plan.jsonl').read_bytes())
     schema = row_schema().append(pa.field('corrected', pa.bool_()))
@@ -182,8 +186,10 @@ def write_rows(
             table = table.append_column('corrected', pa.array([False]*len(table)))
         if wanted & {*frame.index}:
             all_ = enumerate(table.to_pylist(), frame.index[0])
-            table = pa.Table.from_pylist([change(n, r) if n in wanted else r for n,r in all_], schema)
-        flagged = sum(f and not e for f,e in zip(*(table[c].to_pylist() for c in ('flagged', 'error'))))
+            changed = [change(n, r) if n in wanted else r for n,r in all_]
+            table = pa.Table.from_pylist(changed, schema)
+        columns = (table[c].to_pylist() for c in ('flagged', 'error'))
+        flagged = sum(f and not e for f,e in zip(*columns))
         write_part(out/part.name, table, stats | dict(flagged=flagged))
 
 def write_manifest(rows:RowFolder, out:Path, notes:list[dict]):
@@ -192,7 +198,8 @@ def write_manifest(rows:RowFolder, out:Path, notes:list[dict]):
     now = dict(flagged=sum(s.get('flagged', 0) for s in known.values()), corrections=notes)
     files = {k: v | dict(flagged=known.get(k, v)['flagged'])
         for k,v in rows.manifest.get('files', {}).items()}
-    write_atomic(out/'_manifest.json', json.dumps(rows.manifest | now | dict(files=files), indent=1).encode())
+    data = json.dumps(rows.manifest | now | dict(files=files), indent=1).encode()
+    write_atomic(out/'_manifest.json', data)
 
 # %% ../nbs/44_row_review.ipynb #a51c1015
 def accepted_rows(
@@ -221,8 +228,9 @@ def key_rows(
             (f,), (files[k-1], grey) = page.fields, (page.file, page.image)
             picture, cut = value_picture(grey, f.box)
             shown[k] = dict(n=k, id=f.id, box=f.box, picture=picture, cut=cut)
-    data = dict(kind='audit', results=rows.origin, files=files, marks=[], fields=[shown[k] for k in some],
-        alphabet=card('strings')['alphabet'], audit=dict(seed=seed, n=len(some)))
+    data = dict(kind='audit', results=rows.origin, files=files, marks=[],
+        fields=[shown[k] for k in some], alphabet=card('strings')['alphabet'],
+        audit=dict(seed=seed, n=len(some)))
     write_atomic(Path(path), single_file(f'audit of {rows.folder.name}', data))
     return len(some)
 

@@ -207,11 +207,12 @@ def backed_by_ink(
 ) -> list[Spike]:
     "What is said where there is ink"
     wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
-    rows = ink[max(0,s.box[1]):max(0,s.box[3])] > 0
+    rows = (ink[max(0,s.box[1]):max(0,s.box[3])] > 0).view(np.uint8)
     def backed(a, b):
         at = s.box[0]+wide*(a+b)
         left, right = (max(0, int(v)) for v in (at-near*wide, at+near*wide+1))
-        return rows[:,left:right].any(1).sum() > least*tall
+        part = rows[:,left:right]
+        return part.size > 0 and cv2.countNonZero(cv2.reduce(part, 1, cv2.REDUCE_MAX)) > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
 
 def unsaid(

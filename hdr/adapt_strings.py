@@ -18,6 +18,7 @@ from .last_layers import free_directions, last_layer, log_softmax, put_in_arrays
 from .layout import find_glyphs, find_lines, normalise_size
 from .networks import card, home_of, Runtime, weights
 from .samples import sample_glyphs
+from .scans import edit_distance
 from .strings import (candidate_strips, crop_strip, ctc_best_path, damp_signs, line_height, padded_width,
     string_alphabet, Strip, whole_picture_strips, writing_height)
 
@@ -286,7 +287,9 @@ def told(
         out.append((seen[loud], wanted[loud].astype(np.float32), np.repeat(counts, loud.sum(1)).astype(np.float32)))
     return tuple(np.concatenate(c) for c in zip(*out))
 
-holds = .3, 3., 30.  # how fast what is rehearsed holds: where too much is forgotten, the next
+apart = 1, 9  # pixels of MNIST between digits, by which forgetting is measured
+
+holds = 1., 10.  # how fast what is rehearsed holds: where too much is forgotten, the next
 
 def make_lesson(
     start:Layers,
@@ -305,6 +308,7 @@ def rehearsal_strips(
     n:int,  # strips
     seed:int=0,
     none:float=.1,  # share of marks that are no digits
+    gap:tuple[float,float]=(-3, 9),  # pixels of MNIST between two marks; below 0 they overlap
 ) -> tuple[list[np.ndarray], list[list[int]]]:  # (line_height,w) float32 each; places in the alphabet, from 1
     "Digits side by side, as high as on a strip"
     rng, seen = np.random.default_rng(seed), x.max((1,2)) > 128
@@ -314,7 +318,7 @@ def rehearsal_strips(
         k, scale = int(rng.integers(1, 9)), writing_height/20*float(np.exp(rng.normal(0, .1)))
         some = rng.choice(digits, k)
         if len(others): some = np.where(rng.random(k) < none, rng.choice(others, k), some)
-        gaps, shifts = scale*rng.uniform(-3, 9, k-1), scale*rng.uniform(-1.5, 1.5, k)
+        gaps, shifts = scale*rng.uniform(*gap, k-1), scale*rng.uniform(-1.5, 1.5, k)
         ink, _ = sample_glyphs(x[some], gaps, shifts, scale, rng.normal(0, .15))
         middle, by = len(ink)/2, int(rng.integers(3, 10))
         box = -by, middle-line_height/2, ink.shape[1]+by, middle+line_height/2
@@ -353,11 +357,12 @@ def held_out_errors(
     lesson:Lesson,
     read:list[Views],  # all views
     shown:list[Views],  # those that are learned from
-    parts:int=5,
+    parts:int=0,  # 0: five of up to a hundred strings, three of more
     seed:int=0,
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> int:
     "Errors of layers that were fitted without what they read"
+    parts = parts or (5 if len(read) <= 100 else 3)
     part, errors = np.random.default_rng(seed).permutation(len(read))%parts, 0
     for k in range(parts):
         say(f'strings held out: part {k+1} of {parts}')
@@ -373,7 +378,7 @@ class Learned:
     changed:int  # of these, corrected
     before:int  # held-out strings that the old network reads wrong
     after:int  # and the new one
-    made_before:float  # share of strips made of MNIST's digits that are read right
+    made_before:float  # share of MNIST's digits on strips that are read right
     made_after:float
 
     @property
@@ -384,17 +389,20 @@ class Learned:
     def __str__(self):
         counts = f'{self.strings} strings, {self.changed} of them corrected'
         read = f'held out, {self.before} were read wrong, now {self.after}'
-        made = f'strips of MNIST {self.made_before:.2%}, now {self.made_after:.2%}'
+        made = f'MNIST on strips {self.made_before:.2%}, now {self.made_after:.2%}'
         return f'{counts}; {read}; {made}'
 
 def right_share(
     layers:Layers,
     some:list[Views],  # of one view each
-) -> float:
-    "Of strips, how many say what they are to say"
-    right = [[k for k,*_ in ctc_best_path(p[:n])] == [k for k in says if k]
-        for seen,steps,texts,*_ in batches(some) for p,n,says in zip(layers.probabilities(seen), steps, texts)]
-    return float(np.mean(right))
+) -> float:  # 1 less the edits for each sign that stands there
+    "Of digits on strips, how many are read right"
+    wrong = total = 0
+    for seen,steps,texts,*_ in batches(some):
+        for p,n,says in zip(layers.probabilities(seen), steps, texts):
+            said, wanted = ''.join(chr(k) for k,*_ in ctc_best_path(p[:n])), ''.join(chr(k) for k in says if k)
+            wrong, total = wrong+(said != wanted and edit_distance(said, wanted)), total+len(wanted)
+    return 1-wrong/max(1, total)
 
 def learn_strings(
     several:list[dict],  # by `hdr.corrections.load_corrections`
@@ -416,7 +424,7 @@ def learn_strings(
     shown, (x, y, check) = [that_show(start, v) for v in read], known
     say('looking at what is rehearsed')
     old = np.concatenate(seen_columns(eyes, rehearsal_strips(x[~check], y[~check], 300)[0]))
-    made, texts = rehearsal_strips(x[check], y[check], checked, seed=1)
+    made, texts = rehearsal_strips(x[check], y[check], checked, 1, gap=apart)
     mnist = [Views([a], [-(-s.shape[1]//2)], t) for a,s,t in zip(seen_columns(eyes, made), made, texts)]
     changed, before = sum(new for *_,new in items.values()), sum(misread(start, v) for v in read)
     right = right_share(start, mnist)

@@ -428,12 +428,14 @@ def learn_strings(
     mnist = [Views([a], [-(-s.shape[1]//2)], t) for a,s,t in zip(seen_columns(eyes, made), made, texts)]
     changed, before = sum(new for *_,new in items.values()), sum(misread(start, v) for v in read)
     right = right_share(start, mnist)
+    tries = []
     for hold in holds:
         lesson = make_lesson(start, old, hold)
-        after = held_out_errors(lesson, read, shown, say=say)
-        layers = lesson.fit(shown)
+        after, layers = held_out_errors(lesson, read, shown, say=say), lesson.fit(shown)
         found = Learned(len(read), changed, before, after, right, right_share(layers, mnist))
+        tries.append((found, layers))
         if found.kept or after >= before: break  # to hold faster would not help
+    found, layers = next((t for t in reversed(tries) if t[0].after < before), tries[-1])
     for k,w in (1, layers.a), (0, layers.b): data = with_last_layer(data, w, start.b.shape[1], k)
     return found, data
 

@@ -33,7 +33,8 @@ def agreed_items(
         for i in c['items']:
             name, said = str(i.get('id')), str(i.get('is'))
             if not i.get('picture') or not wanted(name, said): continue
-            key, new = (c['results'].get('sha256'), i.get('page'), name), (i['picture'], said, said != i.get('was'))
+            key = c['results'].get('sha256'), i.get('page'), name
+            new = i['picture'], said, said != i.get('was')
             found[key] = new if found.get(key, new)[1] == said else None
     return {k: v for k,v in found.items() if v}
 
@@ -105,7 +106,7 @@ def views_of(
 def forward(
     q:np.ndarray,  # (b,t,s) probabilities of states at each step, 0 where there is none
     skip:np.ndarray,  # (b,s) bool: may the state before be left out?
-) -> tuple[np.ndarray, np.ndarray]:  # (b,t,s) of each step, sums to 1; (b,t) logarithm of what all paths share
+) -> tuple[np.ndarray, np.ndarray]:  # (b,t,s), each step sums to 1; (b,t) logarithm of what was taken out
     "From the left: how likely each state is, seen from what came before it"
     out, total, a = np.zeros_like(q), np.zeros(q.shape[:2]), q[:,0]*(np.arange(q.shape[2]) < 2)
     for t in range(q.shape[1]):
@@ -145,13 +146,14 @@ def align(
     p:np.ndarray,  # (b,t,k) probabilities
     steps:np.ndarray,  # (b,) of each that count
     says:np.ndarray,  # (b,n) places in the alphabet, then zeros
-) -> tuple[np.ndarray, np.ndarray]:  # (b,) -log of the probability of the text; (b,t,k) what is said where, given it
+) -> tuple[np.ndarray, np.ndarray]:  # (b,) -log of how likely the text is; (b,t,k) what is said where
     "Connectionist temporal classification (Graves et al. 2006), many strips at once"
     which, q, skip = states(p, says)
     n, rows = (says > 0).sum(1), np.arange(len(p))
     left, total = forward(q, skip)
     _, q2, skip2 = states(turned_round(p, steps), turned_round(says, n))
-    right = turned_round(np.swapaxes(turned_round(np.swapaxes(forward(q2, skip2)[0], 1, 2), 2*n+1), 1, 2), steps)
+    right = turned_round(np.swapaxes(forward(q2, skip2)[0], 1, 2), 2*n+1)
+    right = turned_round(np.swapaxes(right, 1, 2), steps)
     both = left*right/np.maximum(q, 1e-30)*(np.arange(p.shape[1]) < steps[:,None])[...,None]
     both /= both.sum(2, keepdims=True)+1e-200
     ends = left[rows,steps-1,2*n]+np.where(n > 0, left[rows,steps-1,2*n-1], 0)
@@ -192,7 +194,8 @@ def batches(
     size:int=48,
 ) -> list[tuple]:  # seen (b,n,481), steps (b,), says (b,m), weight (b,), which string (b,)
     "All views, those of one length together; those of a string count as much as one"
-    all_ = [(v.seen[j], v.steps[j], v.says, 1/len(v.seen), i) for i,v in enumerate(some) for j in range(len(v.seen))]
+    all_ = [(seen, steps, v.says, 1/len(v.seen), i) for i,v in enumerate(some)
+        for seen,steps in zip(v.seen, v.steps)]
     all_.sort(key=lambda r: len(r[0]))
     out = []
     for part in (all_[k:k+size] for k in range(0, len(all_), size)):
@@ -210,7 +213,8 @@ def costs(
     room = [n >= 2*len(v.says) for n in v.steps]
     some = Views([a for a,r in zip(v.seen, room) if r], [n for n,r in zip(v.steps, room) if r], v.says)
     order = sorted(range(len(some.seen)), key=lambda j: len(some.seen[j]))
-    found = [c for seen,steps,says,*_ in batches([some]) for c in align(layers.probabilities(seen), steps, says)[0]]
+    found = [c for seen,steps,says,*_ in batches([some])
+        for c in align(layers.probabilities(seen), steps, says)[0]]
     back = dict(zip(order, found))
     rest = iter([back[j] for j in range(len(order))])
     return [next(rest) if r else np.inf for r in room]
@@ -223,7 +227,8 @@ def that_show(
     "The views in which the text can stand, the likeliest first"
     cost = costs(layers, v)
     limit = min([*cost, np.inf])+6 if v.says else np.inf
-    keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < min(limit, 4+4*len(v.says)) or not v.says]
+    limit = min(limit, 4+4*len(v.says)) if v.says else np.inf
+    keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < limit]
     return Views([v.seen[j] for j in keep], [v.steps[j] for j in keep], v.says)
 
 # %% ../nbs/31_adapt_strings.ipynb #e4c72e93
@@ -284,7 +289,8 @@ def told(
         there = np.arange(p.shape[1]) < steps[:,None]
         loud = (there & ((p[...,0] < .999) | (wanted[...,0] < .999))).reshape(len(p), -1, 2).any(2)
         wanted = wanted.reshape(*loud.shape, 2, -1)
-        out.append((seen[loud], wanted[loud].astype(np.float32), np.repeat(counts, loud.sum(1)).astype(np.float32)))
+        counts = np.repeat(counts, loud.sum(1)).astype(np.float32)
+        out.append((seen[loud], wanted[loud].astype(np.float32), counts))
     return tuple(np.concatenate(c) for c in zip(*out))
 
 apart = 1, 9  # pixels of MNIST between digits, by which forgetting is measured
@@ -400,7 +406,8 @@ def right_share(
     wrong = total = 0
     for seen,steps,texts,*_ in batches(some):
         for p,n,says in zip(layers.probabilities(seen), steps, texts):
-            said, wanted = ''.join(chr(k) for k,*_ in ctc_best_path(p[:n])), ''.join(chr(k) for k in says if k)
+            said = ''.join(chr(k) for k,*_ in ctc_best_path(p[:n]))
+            wanted = ''.join(chr(k) for k in says if k)
             wrong, total = wrong+(said != wanted and edit_distance(said, wanted)), total+len(wanted)
     return 1-wrong/max(1, total)
 

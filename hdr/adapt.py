@@ -215,14 +215,16 @@ def learn_marks(
     eyes, start = seen_by(data), last_layer(data)
     seen, old = before_last(eyes, x), before_last(eyes, x_old[~check])
     before, right = int(wrong(seen, y, start).sum()), mnist_accuracy(data, x_old[check], y_old[check])
+    tries = []
     for hold in holds:
         lesson = make_lesson(start, old, hold)
         after = held_out_errors(lesson, seen, y, say=say)
         say('training on all')
         made = with_last_layer(data, lesson.fit(seen, y))
-        found = Adapted(len(y), 0, before, after, right, mnist_accuracy(made, x_old[check], y_old[check]))
-        if found.reader_kept or after >= before: break  # to hold faster would not help
-    return found, made
+        now = mnist_accuracy(made, x_old[check], y_old[check])
+        tries.append((Adapted(len(y), 0, before, after, right, now), made))
+        if tries[-1][0].reader_kept or after >= before: break  # to hold faster would not help
+    return next((t for t in reversed(tries) if t[0].after < before), tries[-1])
 
 def mnist_accuracy(
     data:bytes,  # a LiteRT model

@@ -18,6 +18,7 @@ from .last_layers import free_directions, last_layer, log_softmax, put_in_arrays
 from .layout import find_glyphs, find_lines, normalise_size
 from .networks import card, home_of, Runtime, weights
 from .samples import sample_glyphs
+from .scans import edit_distance
 from .strings import (candidate_strips, crop_strip, ctc_best_path, damp_signs, line_height, padded_width,
     string_alphabet, Strip, whole_picture_strips, writing_height)
 
@@ -32,7 +33,8 @@ def agreed_items(
         for i in c['items']:
             name, said = str(i.get('id')), str(i.get('is'))
             if not i.get('picture') or not wanted(name, said): continue
-            key, new = (c['results'].get('sha256'), i.get('page'), name), (i['picture'], said, said != i.get('was'))
+            key = c['results'].get('sha256'), i.get('page'), name
+            new = i['picture'], said, said != i.get('was')
             found[key] = new if found.get(key, new)[1] == said else None
     return {k: v for k,v in found.items() if v}
 
@@ -104,7 +106,7 @@ def views_of(
 def forward(
     q:np.ndarray,  # (b,t,s) probabilities of states at each step, 0 where there is none
     skip:np.ndarray,  # (b,s) bool: may the state before be left out?
-) -> tuple[np.ndarray, np.ndarray]:  # (b,t,s) of each step, sums to 1; (b,t) logarithm of what all paths share
+) -> tuple[np.ndarray, np.ndarray]:  # (b,t,s), each step sums to 1; (b,t) logarithm of what was taken out
     "From the left: how likely each state is, seen from what came before it"
     out, total, a = np.zeros_like(q), np.zeros(q.shape[:2]), q[:,0]*(np.arange(q.shape[2]) < 2)
     for t in range(q.shape[1]):
@@ -144,13 +146,14 @@ def align(
     p:np.ndarray,  # (b,t,k) probabilities
     steps:np.ndarray,  # (b,) of each that count
     says:np.ndarray,  # (b,n) places in the alphabet, then zeros
-) -> tuple[np.ndarray, np.ndarray]:  # (b,) -log of the probability of the text; (b,t,k) what is said where, given it
+) -> tuple[np.ndarray, np.ndarray]:  # (b,) -log of how likely the text is; (b,t,k) what is said where
     "Connectionist temporal classification (Graves et al. 2006), many strips at once"
     which, q, skip = states(p, says)
     n, rows = (says > 0).sum(1), np.arange(len(p))
     left, total = forward(q, skip)
     _, q2, skip2 = states(turned_round(p, steps), turned_round(says, n))
-    right = turned_round(np.swapaxes(turned_round(np.swapaxes(forward(q2, skip2)[0], 1, 2), 2*n+1), 1, 2), steps)
+    right = turned_round(np.swapaxes(forward(q2, skip2)[0], 1, 2), 2*n+1)
+    right = turned_round(np.swapaxes(right, 1, 2), steps)
     both = left*right/np.maximum(q, 1e-30)*(np.arange(p.shape[1]) < steps[:,None])[...,None]
     both /= both.sum(2, keepdims=True)+1e-200
     ends = left[rows,steps-1,2*n]+np.where(n > 0, left[rows,steps-1,2*n-1], 0)
@@ -191,7 +194,8 @@ def batches(
     size:int=48,
 ) -> list[tuple]:  # seen (b,n,481), steps (b,), says (b,m), weight (b,), which string (b,)
     "All views, those of one length together; those of a string count as much as one"
-    all_ = [(v.seen[j], v.steps[j], v.says, 1/len(v.seen), i) for i,v in enumerate(some) for j in range(len(v.seen))]
+    all_ = [(seen, steps, v.says, 1/len(v.seen), i) for i,v in enumerate(some)
+        for seen,steps in zip(v.seen, v.steps)]
     all_.sort(key=lambda r: len(r[0]))
     out = []
     for part in (all_[k:k+size] for k in range(0, len(all_), size)):
@@ -209,7 +213,8 @@ def costs(
     room = [n >= 2*len(v.says) for n in v.steps]
     some = Views([a for a,r in zip(v.seen, room) if r], [n for n,r in zip(v.steps, room) if r], v.says)
     order = sorted(range(len(some.seen)), key=lambda j: len(some.seen[j]))
-    found = [c for seen,steps,says,*_ in batches([some]) for c in align(layers.probabilities(seen), steps, says)[0]]
+    found = [c for seen,steps,says,*_ in batches([some])
+        for c in align(layers.probabilities(seen), steps, says)[0]]
     back = dict(zip(order, found))
     rest = iter([back[j] for j in range(len(order))])
     return [next(rest) if r else np.inf for r in room]
@@ -222,7 +227,8 @@ def that_show(
     "The views in which the text can stand, the likeliest first"
     cost = costs(layers, v)
     limit = min([*cost, np.inf])+6 if v.says else np.inf
-    keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < min(limit, 4+4*len(v.says)) or not v.says]
+    limit = min(limit, 4+4*len(v.says)) if v.says else np.inf
+    keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < limit]
     return Views([v.seen[j] for j in keep], [v.steps[j] for j in keep], v.says)
 
 # %% ../nbs/31_adapt_strings.ipynb #e4c72e93
@@ -283,10 +289,13 @@ def told(
         there = np.arange(p.shape[1]) < steps[:,None]
         loud = (there & ((p[...,0] < .999) | (wanted[...,0] < .999))).reshape(len(p), -1, 2).any(2)
         wanted = wanted.reshape(*loud.shape, 2, -1)
-        out.append((seen[loud], wanted[loud].astype(np.float32), np.repeat(counts, loud.sum(1)).astype(np.float32)))
+        counts = np.repeat(counts, loud.sum(1)).astype(np.float32)
+        out.append((seen[loud], wanted[loud].astype(np.float32), counts))
     return tuple(np.concatenate(c) for c in zip(*out))
 
-holds = .3, 3., 30.  # how fast what is rehearsed holds: where too much is forgotten, the next
+apart = 1, 9  # pixels of MNIST between digits, by which forgetting is measured
+
+holds = 1., 10.  # how fast what is rehearsed holds: where too much is forgotten, the next
 
 def make_lesson(
     start:Layers,
@@ -305,6 +314,7 @@ def rehearsal_strips(
     n:int,  # strips
     seed:int=0,
     none:float=.1,  # share of marks that are no digits
+    gap:tuple[float,float]=(-3, 9),  # pixels of MNIST between two marks; below 0 they overlap
 ) -> tuple[list[np.ndarray], list[list[int]]]:  # (line_height,w) float32 each; places in the alphabet, from 1
     "Digits side by side, as high as on a strip"
     rng, seen = np.random.default_rng(seed), x.max((1,2)) > 128
@@ -314,7 +324,7 @@ def rehearsal_strips(
         k, scale = int(rng.integers(1, 9)), writing_height/20*float(np.exp(rng.normal(0, .1)))
         some = rng.choice(digits, k)
         if len(others): some = np.where(rng.random(k) < none, rng.choice(others, k), some)
-        gaps, shifts = scale*rng.uniform(-3, 9, k-1), scale*rng.uniform(-1.5, 1.5, k)
+        gaps, shifts = scale*rng.uniform(*gap, k-1), scale*rng.uniform(-1.5, 1.5, k)
         ink, _ = sample_glyphs(x[some], gaps, shifts, scale, rng.normal(0, .15))
         middle, by = len(ink)/2, int(rng.integers(3, 10))
         box = -by, middle-line_height/2, ink.shape[1]+by, middle+line_height/2
@@ -353,11 +363,12 @@ def held_out_errors(
     lesson:Lesson,
     read:list[Views],  # all views
     shown:list[Views],  # those that are learned from
-    parts:int=5,
+    parts:int=0,  # 0: five of up to a hundred strings, three of more
     seed:int=0,
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> int:
     "Errors of layers that were fitted without what they read"
+    parts = parts or (5 if len(read) <= 100 else 3)
     part, errors = np.random.default_rng(seed).permutation(len(read))%parts, 0
     for k in range(parts):
         say(f'strings held out: part {k+1} of {parts}')
@@ -373,7 +384,7 @@ class Learned:
     changed:int  # of these, corrected
     before:int  # held-out strings that the old network reads wrong
     after:int  # and the new one
-    made_before:float  # share of strips made of MNIST's digits that are read right
+    made_before:float  # share of MNIST's digits on strips that are read right
     made_after:float
 
     @property
@@ -384,17 +395,21 @@ class Learned:
     def __str__(self):
         counts = f'{self.strings} strings, {self.changed} of them corrected'
         read = f'held out, {self.before} were read wrong, now {self.after}'
-        made = f'strips of MNIST {self.made_before:.2%}, now {self.made_after:.2%}'
+        made = f'MNIST on strips {self.made_before:.2%}, now {self.made_after:.2%}'
         return f'{counts}; {read}; {made}'
 
 def right_share(
     layers:Layers,
     some:list[Views],  # of one view each
-) -> float:
-    "Of strips, how many say what they are to say"
-    right = [[k for k,*_ in ctc_best_path(p[:n])] == [k for k in says if k]
-        for seen,steps,texts,*_ in batches(some) for p,n,says in zip(layers.probabilities(seen), steps, texts)]
-    return float(np.mean(right))
+) -> float:  # 1 less the edits for each sign that stands there
+    "Of digits on strips, how many are read right"
+    wrong = total = 0
+    for seen,steps,texts,*_ in batches(some):
+        for p,n,says in zip(layers.probabilities(seen), steps, texts):
+            said = ''.join(chr(k) for k,*_ in ctc_best_path(p[:n]))
+            wanted = ''.join(chr(k) for k in says if k)
+            wrong, total = wrong+(said != wanted and edit_distance(said, wanted)), total+len(wanted)
+    return 1-wrong/max(1, total)
 
 def learn_strings(
     several:list[dict],  # by `hdr.corrections.load_corrections`
@@ -416,16 +431,18 @@ def learn_strings(
     shown, (x, y, check) = [that_show(start, v) for v in read], known
     say('looking at what is rehearsed')
     old = np.concatenate(seen_columns(eyes, rehearsal_strips(x[~check], y[~check], 300)[0]))
-    made, texts = rehearsal_strips(x[check], y[check], checked, seed=1)
+    made, texts = rehearsal_strips(x[check], y[check], checked, 1, gap=apart)
     mnist = [Views([a], [-(-s.shape[1]//2)], t) for a,s,t in zip(seen_columns(eyes, made), made, texts)]
     changed, before = sum(new for *_,new in items.values()), sum(misread(start, v) for v in read)
     right = right_share(start, mnist)
+    tries = []
     for hold in holds:
         lesson = make_lesson(start, old, hold)
-        after = held_out_errors(lesson, read, shown, say=say)
-        layers = lesson.fit(shown)
+        after, layers = held_out_errors(lesson, read, shown, say=say), lesson.fit(shown)
         found = Learned(len(read), changed, before, after, right, right_share(layers, mnist))
+        tries.append((found, layers))
         if found.kept or after >= before: break  # to hold faster would not help
+    found, layers = next((t for t in reversed(tries) if t[0].after < before), tries[-1])
     for k,w in (1, layers.a), (0, layers.b): data = with_last_layer(data, w, start.b.shape[1], k)
     return found, data
 

@@ -8,6 +8,7 @@ from hdr.image import png_bytes
 from hdr.networks import card, keras_model, Network, weights_from, WeightsError
 from hdr.read import read
 from hdr.recognize import look, Recognizer
+from hdr.samples import sample_string
 
 def strange_hand(n, seed=0, skip=0):
     "Digits that lean far to the left: pictures on white paper, and what they are"
@@ -95,3 +96,36 @@ def test_nothing_to_learn(tmp_path):
     report = adapt(tmp_path/'c.json', tmp_path/'mine')
     assert not report.kept and 'not read better' in str(report) and not (tmp_path/'mine').exists()
     assert main(['adapt', str(tmp_path/'c.json'), '--out', str(tmp_path/'mine')]) == 1
+
+def strange_strings(n, seed):
+    "Strings whose digits lean far to the left: pictures, and what they are"
+    rng, lean = np.random.default_rng(seed), np.array([[1, 0.7, 0], [0, 1, 0]])
+    made = [sample_string(*load_mnist()[1], rng, digits=(3, 6), scale=2) for _ in range(n)]
+    return [
+        (cv2.warpAffine(a, lean, (a.shape[1]+40, len(a)), borderMode=cv2.BORDER_REPLICATE), t)
+        for a, t in made
+    ]
+
+def string_errors(some, folder=''):
+    "How many are read wrong"
+    texts = [read(a, threshold=0.0, field=True, folder=folder).text for a, _ in some]
+    return sum(text != t for text, (_, t) in zip(texts, some))
+
+def test_strings_are_learned(tmp_path):
+    "Lines that were corrected or confirmed teach the network for strings, and only that"
+    items = [
+        dict(page=1, id=f'p1.l{k}', was='', picture=base64.b64encode(png_bytes(a)).decode(), **{'is': t})
+        for k, (a, t) in enumerate(strange_strings(60, 0))
+    ]
+    (tmp_path/'c.json').write_text(
+        json.dumps(dict(results=dict(path='', sha256='0'), items=items))
+    )
+    report = adapt(tmp_path/'c.json', tmp_path/'mine')
+    assert report.kept and report.strings.kept and report.strings.strings == 60
+    assert str(report) == f'{report.strings}; kept in {tmp_path/"mine"}' and report.marks == 0
+    about = card('strings', tmp_path/'mine')
+    assert about['parent'] == card('strings')['sha256'] and about['corrections'] == 60
+    assert not (tmp_path/'mine'/'reader.json').exists()
+    others = strange_strings(60, 1)
+    errors = [string_errors(others, f) for f in ('', tmp_path/'mine')]
+    assert errors[1] < 0.8*errors[0], errors

@@ -108,7 +108,7 @@ class Lesson:
         change = fit_change(seen@self.free, np.eye(11)[y], seen@self.start)
         return self.start+self.free@change
 
-holds = 3., 30.  # how fast what is rehearsed holds: where too much is forgotten, the next
+holds = 3., 30.  # how fast what is rehearsed holds: both are tried
 
 def make_lesson(
     start:np.ndarray,  # (321,11)
@@ -223,8 +223,7 @@ def learn_marks(
         made = with_last_layer(data, lesson.fit(seen, y))
         now = mnist_accuracy(made, x_old[check], y_old[check])
         tries.append((Adapted(len(y), 0, before, after, right, now), made))
-        if tries[-1][0].reader_kept or after >= before: break  # to hold faster would not help
-    return next((t for t in reversed(tries) if t[0].after < before), tries[-1])
+    return min(tries, key=lambda t: (not t[0].reader_kept, t[0].after))
 
 def mnist_accuracy(
     data:bytes,  # a LiteRT model

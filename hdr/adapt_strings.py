@@ -295,7 +295,7 @@ def told(
 
 apart = 1, 9  # pixels of MNIST between digits, by which forgetting is measured
 
-holds = 1., 10.  # how fast what is rehearsed holds: where too much is forgotten, the next
+holds = 1., 10.  # how fast what is rehearsed holds: both are tried
 
 def make_lesson(
     start:Layers,
@@ -441,8 +441,7 @@ def learn_strings(
         after, layers = held_out_errors(lesson, read, shown, say=say), lesson.fit(shown)
         found = Learned(len(read), changed, before, after, right, right_share(layers, mnist))
         tries.append((found, layers))
-        if found.kept or after >= before: break  # to hold faster would not help
-    found, layers = next((t for t in reversed(tries) if t[0].after < before), tries[-1])
+    found, layers = min(tries, key=lambda t: (not t[0].kept, t[0].after))
     for k,w in (1, layers.a), (0, layers.b): data = with_last_layer(data, w, start.b.shape[1], k)
     return found, data
 

@@ -291,7 +291,8 @@ def told(
         wanted = wanted.reshape(*loud.shape, 2, -1)
         counts = np.repeat(counts, loud.sum(1)).astype(np.float32)
         out.append((seen[loud], wanted[loud].astype(np.float32), counts))
-    return tuple(np.concatenate(c) for c in zip(*out))
+    seen, wanted, counts = (np.concatenate(c) for c in zip(*out))
+    return seen, wanted, counts
 
 apart = 1, 9  # pixels of MNIST between digits, by which forgetting is measured
 

@@ -249,7 +249,7 @@ def tiles_alike(
 ) -> np.ndarray:  # (n,) correlation, of those tiles
     "How much the print of each tile looks as it should: its letters, where it has some, else its rules"
     f, o = (cv2.GaussianBlur(rescale(a, .5), (0,0), .7) for a in (form, over))
-    here = cv2.resize(inside.astype(np.uint8), f.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    here:Any = cv2.resize(inside.astype(np.uint8), f.shape[::-1], interpolation=cv2.INTER_NEAREST)
     size = tiles, max(2, round(tiles*f.shape[1]/f.shape[0]))
     all_ = (f > .3).astype(np.uint8) & here
     letters, kernel = without_rules(all_), np.ones((5,5), np.uint8)

@@ -72,7 +72,7 @@ def outlined_parts(
     if is_open_above(row[0]): seen = seen[1:]
     inside = np.any([(at > n.xs[0]) & (at < n.xs[-1]) for n in row], 0)
     dark = seen > .4*np.median(seen[:,inside])
-    edges, out = np.flatnonzero(np.diff(np.r_[0, dark.any(0), 0])), []
+    edges, out = np.flatnonzero(np.diff(np.r_[0, dark.any(0), 0])), list[list]()
     for a,b in zip(edges[::2], edges[1::2]):
         if out and a-out[-1][1] <= max(2, .02*high): out[-1][1] = b
         else: out.append([a, b])
@@ -109,7 +109,7 @@ def usual_width(
     some = np.concatenate([v[k:]-v[:-k] for v in x for k in (1, 2, 3)]+[[b-a for _,p in rows for a,b in p]])
     most = (5 if is_open_above(rows[0][0][0]) else 2.2)*high
     widths = np.unique(some[(some > .3*high) & (some < most)].round())
-    def good(w): a, b, c, d = np.sum([walls_told(*r, w) for r in rows], 0); return a/b*c/d
+    def good(w): a, b, c, d = np.sum([walls_told(row, parts, w) for row,parts in rows], 0); return a/b*c/d
     best = max(widths, key=good, default=0)
     return float(best) if best and good(best) > .45 else 0
 
@@ -128,10 +128,10 @@ def boxes_of_parts(
     gap:float,  # between two of a comb, pixels; 0: they touch
 ) -> list[np.ndarray]:  # walls of what touches
     "As many boxes as fit"
-    groups:list[list] = []
+    groups:list[tuple[float,float]] = []
     for p in parts:
-        if groups and p[0]-groups[-1][1] < min(2*gap, .3*width): groups[-1][1] = p[1]
-        else: groups.append(list(p))
+        if groups and p[0]-groups[-1][1] < min(2*gap, .3*width): groups[-1] = groups[-1][0], p[1]
+        else: groups.append(p)
     many = [many_boxes(g, width, gap) for g in groups]
     if not gap: return [np.linspace(*g, k+1) for g,k in zip(groups, many)]
     return [a+i*(b-a+gap)/k+np.array([0, (b-a+gap)/k-gap]) for (a,b),k in zip(groups, many) for i in range(k)]

@@ -217,7 +217,7 @@ def binarise(
     keep = np.zeros(n, np.uint8)
     keep[labels[ink > high]] = 1
     keep[0] = 0
-    return keep.take(labels)
+    return keep.take(np.asarray(labels))
 
 # %% ../nbs/11_ink.ipynb #8a0289cd
 def components_with_stats(

@@ -65,7 +65,7 @@ class RowFolder:
             yield part, frame.set_axis(range(n, n+len(frame)))
             n += len(frame)
 
-    def pages(self, part:Path, first:int, wanted:Any, scans:str='') -> Iterator[tuple[int, Page]]:
+    def pages(self, part:Path, first:int, wanted:Any, scans:Path|str='') -> Iterator[tuple[int, Page]]:
         "Some rows of a part, as pages with their pictures"
         if not len(wanted): return
         numbered = enumerate(pd.read_parquet(part).to_dict('records'), first)
@@ -76,11 +76,11 @@ class RowFolder:
             except ImageError as e:
                 raise ImageError(f'{e}; --scans DIR says in which folder paths begin') from None
 
-    def images(self, part:Path, wanted:set[str], scans:str) -> dict[str, Any]:  # id -> bytes, path
+    def images(self, part:Path, wanted:set, scans:Path|str) -> dict[str, Any]:  # id -> bytes, path
         "Pictures of a part"
         at, _ = self.places[int(part.stem.partition('-')[2])]
         partition = load_partition(self.folder/'_plan.jsonl', at)
-        found = fetch(partition, root=scans or self.header['root'])
+        found = fetch(partition, root=str(scans) or self.header['root'])
         return {safe_text(i): a for i,a in found if safe_text(i) in wanted}
 
 # %% ../nbs/44_row_review.ipynb #a51c100b
@@ -92,7 +92,10 @@ def review_rows(
     rules:dict={},  # that what is typed is to obey, as by `hdr.tables.page_rules`
 ) -> tuple[int, int]:  # rows in it; all that are flagged
     "Write a file to look and correct in"
-    rows, marks, fields, files, flagged = RowFolder(results), [], [], {}, 0
+    rows, flagged = RowFolder(results), 0
+    marks:list[dict] = []
+    fields:list[dict] = []
+    files:dict[int, str] = {}
     for part,frame in rows.frames('flagged', 'error'):
         some = frame.index[frame.flagged & frame.error.isna()]
         flagged += len(some)
@@ -117,7 +120,7 @@ def apply_rows(
 ) -> tuple[int, list[str]]:  # answers; where reviewers disagree, in words
     "Write the rows with what persons said of them"
     rows, several = RowFolder(results), []
-    before = SimpleNamespace(corrections=rows.manifest.get('corrections', []))
+    before:Any = SimpleNamespace(corrections=rows.manifest.get('corrections', []))
     for path in corrections:
         found = load_corrections(path)
         check_origin(found, [before], rows.origin, path)
@@ -211,11 +214,11 @@ def accepted_rows(
     return all_[['text', 'confidence']].sort_values('confidence', kind='stable')
 
 def key_rows(
-    results:Path|str,  # folder
+    results:Any,  # path of a folder
     path:Path|str='key.html',  # to be written
     n:int=600,  # how many to key
     seed:int=1,  # of the sample
-    scans:str='',  # folder that paths begin in
+    scans:Path|str='',  # folder that paths begin in
 ) -> int:  # how many are in it
     "Write a file to key a sample in"
     rows, rng = RowFolder(results), np.random.default_rng(seed)
@@ -235,7 +238,7 @@ def key_rows(
     return len(some)
 
 def audit_rows(
-    results:Path|str,  # folder
+    results:Any,  # path of a folder
     keyed:Path|str,  # what was saved in the browser
     error:float=.005,  # wanted share of errors
 ) -> Audit:

@@ -197,7 +197,8 @@ def read_together(
     known:list[dict],  # of each
 ) -> list[list[dict]]:  # rows of each
     "Fields in common calls of the network; a page of several is a field"
-    out, lost = ([[] for _ in images] for _ in range(2))
+    out:list[list[dict]] = [[] for _ in images]
+    lost:list[list] = [[] for _ in images]
     for some in grouped(pictures_of(images, lost)):
         found = read_fields([seen for _,seen in some], reader.threshold, rules_of(reader.rules) or {})
         for (i,_),page in zip(some, found):
@@ -233,7 +234,8 @@ def grouped(
     most:int=600_000,  # pixels in a group, unless a picture alone has more
 ) -> Iterator[list[tuple[int, PageImage]]]:
     "As many at once as take some ten megabytes"
-    some, size = [], 0
+    some:list[tuple[int, PageImage]] = []
+    size = 0
     for i,seen in pictures:
         if some and size+seen.grey.size > most:
             yield some

@@ -115,10 +115,11 @@ def strip_probabilities(
     most:int=16,  # strips at once
 ) -> list[np.ndarray]:  # (t,14) probabilities of each, a row for two columns of the strip
     "What the network says along each strip"
+    if not strips: return []
     by_width:dict[int, list[int]] = {}
     for i,s in enumerate(strips): by_width.setdefault(padded_width(s.seen.shape[1]), []).append(i)
     out:list[np.ndarray] = [np.empty(0)]*len(strips)
-    ask = string_network().ask if strips else None
+    ask = string_network().ask
     for wide,same in by_width.items():
         for some in (same[k:k+most] for k in range(0, len(same), most)):
             x = np.zeros((len(some), line_height, wide, 1), np.float32)

@@ -115,7 +115,7 @@ function ink(p, dark, window = 0) {
 const minus = (a, b) => fill(a.slice(), i => b[i] ? 0 : a[i])
 
 function find_rules(mask, run, least, thick) {
-  const [shortest, , share] = K.find_rules
+  const [shortest, share] = K.find_rules
   run = Math.max(shortest, Math.trunc(run))
   if (!has_run(mask, 0, run)) return like(mask, bits(mask))
   const runs = open_(mask, 1, run)

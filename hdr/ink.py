@@ -430,7 +430,8 @@ def normalise_digit(
     "One digit in MNIST's form"
     a, width = crop(a), 0.
     if a.size and pen:
-        wide = cv2.copyMakeBorder(resized(a, 80), *[12]*4, cv2.BORDER_CONSTANT)
+        wide, by = resized(a, 80), 12
+        wide = cv2.copyMakeBorder(wide, by, by, by, by, cv2.BORDER_CONSTANT)
         a, width = fit_pen(wide)
         a = crop(a)
     return (centred(resized(a, 20)) if a.size else np.zeros((28,28), np.uint8)), width

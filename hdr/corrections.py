@@ -180,7 +180,7 @@ def load_corrections(
 
 def check_origin(
     found:dict,  # by `load_corrections`
-    pages:list[Page],
+    pages:list,  # or what else knows which `corrections` were applied
     origin:dict,  # of the results: path, sha256
     path:Path|str,  # of the corrections
 ):

@@ -145,9 +145,10 @@ def open_image(
     "A picture file; one of no format that is read here is an error of Pillow's, or says what to install"
     kind, formats = heif_kind(file.read(256)), list(usual_formats)
     file.seek(0)
-    if kind == 'AVIF': formats = ['AVIF']
-    if kind == 'AVIF' and not features.check('avif'):
-        raise ImageError('an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow')
+    if kind == 'AVIF':
+        formats = ['AVIF']
+        if not features.check('avif'):
+            raise ImageError('an AVIF picture, which this Pillow cannot read: pip install --upgrade pillow')
     if kind == 'HEIC':
         try: extra('pillow_heif', 'heic').register_heif_opener()
         except ImportError as e: raise ImageError(f'a HEIC picture; to read it {e}') from None

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Iterator
 from .audit import Audit, compare_keyed, draw_sample, load_keyed
 from .cluster import parquet_files, row_schema, stats_of, write_part
@@ -56,6 +55,11 @@ class RowFolder:
         "What was read, and which corrections were applied"
         try: return json.loads((self.folder/'_manifest.json').read_text(encoding='utf-8'))
         except (OSError, ValueError): return {}
+
+    @property
+    def corrections(self) -> list[dict]:
+        "Those that were applied"
+        return self.manifest.get('corrections', [])
 
     def frames(self, *names:str) -> Iterator[tuple[Path, pd.DataFrame]]:
         "Each part, with some of its columns; its rows are numbered by their places"
@@ -120,10 +124,9 @@ def apply_rows(
 ) -> tuple[int, list[str]]:  # answers; where reviewers disagree, in words
     "Write the rows with what persons said of them"
     rows, several = RowFolder(results), []
-    before:Any = SimpleNamespace(corrections=rows.manifest.get('corrections', []))
     for path in corrections:
         found = load_corrections(path)
-        check_origin(found, [before], rows.origin, path)
+        check_origin(found, [rows], rows.origin, path)
         if found in several: raise ValueError(f'{path}: given twice')
         several.append(found)
     said, disputes = merge_answers(several)
@@ -131,7 +134,7 @@ def apply_rows(
     check_answers(rows, dict(zip(corrections, several)), wanted)
     asked = {(i['page'], i['id']) for c in several for i in c['items']}-set(said)
     write_rows(rows, Path(out), wanted, lambda n, row: corrected_row(n, row, said, asked, rules))
-    notes = before.corrections+[correction_note(c) for c in several]
+    notes = rows.corrections+[correction_note(c) for c in several]
     write_manifest(rows, Path(out), notes)
     return sum(len(c['items']) for c in several), disputes
 
@@ -244,8 +247,7 @@ def audit_rows(
 ) -> Audit:
     "Compare what was keyed with what was read"
     rows = RowFolder(results)
-    before = SimpleNamespace(corrections=rows.manifest.get('corrections', []))
-    said, accepted = load_keyed(keyed, [before], rows.origin), accepted_rows(rows)
+    said, accepted = load_keyed(keyed, [rows], rows.origin), accepted_rows(rows)
     there = accepted[accepted.index.isin([n for n,i in said if i == 'p1.f1'])]
     known = {(n, 'p1.f1'): (r.text, r.confidence) for n,r in zip(there.index, there.itertuples())}
     return compare_keyed(keyed, said, known, error, accepted.confidence.to_numpy())

@@ -43,7 +43,7 @@ def line_scores(
     h, w = ink.shape
     score, lean = np.zeros(w), np.zeros(w)
     for s in leans:
-        turned = cv2.warpAffine(ink, np.float32([[1,s,-s*h/2], [0,1,0]]), (w,h))
+        turned = cv2.warpAffine(ink, np.array([[1,s,-s*h/2], [0,1,0]], np.float32), (w,h))
         dark = (cv2.resize(turned, (w,8*pieces), interpolation=cv2.INTER_AREA) > least).reshape(pieces, 8, w)
         whole = dark.mean((0, 1))
         new = np.where((dark.any(1).mean(0) > .9) & (whole > .4), .9+.1*whole, 0)
@@ -126,14 +126,15 @@ def lay_out_cell(
     thick = max(s.thick for s in sides.values())
     bands = np.zeros((2, *ink.shape), np.uint8)
     for k,s in sides.items():
-        ends = [tuple(map(int, p)) for p in s.ends.round()]
-        cv2.line(bands[int(k in ('left', 'right'))], *ends, 1, thick+3)
-    bare, corners = erase_rules(ink, *bands, thick), cell_corners(sides, ink.shape)
+        (a, b), (c, d) = s.ends.round().astype(int).tolist()
+        cv2.line(bands[int(k in ('left', 'right'))], (a, b), (c, d), 1, thick+3)
+    bare = erase_rules(ink, bands[0], bands[1], thick)
+    corners = cell_corners(sides, ink.shape)
     room = np.zeros(ink.shape, np.uint8)
     cv2.fillConvexPoly(room, corners.round().astype(np.int32), 1)
-    b = connected_components(binarise(bare)*room)[1]
-    if looks_cut_tightly(sides, b, ink.shape): return None
-    size = .65*median_height(b)
+    marks = connected_components(binarise(bare)*room)[1]
+    if looks_cut_tightly(sides, marks, ink.shape): return None
+    size = .65*median_height(marks)
     return Layout(size, bare, bands.max(0), [], [], []), Place(corners)
 
 def read_cut_cell(

@@ -120,7 +120,8 @@ def without_walls(b:np.ndarray, corners:np.ndarray, size:float) -> np.ndarray:
         q in ((corners[0], corners[3]), (corners[1], corners[2]))]
     wide = float(np.linalg.norm(corners[1]-corners[0]))
     near = np.minimum(*(np.abs(x-s) for s in sides)) < max(.3*size, .09*wide)
-    thin = (b[:,2]-b[:,0] < .4*size) & (b[:,3]-b[:,1] > .3*size)
+    w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
+    thin = (w < .4*size) & (h > np.maximum(.3*size, 1.6*w))  # a dot at the end is as wide as high
     return b if (near & thin).all() else b[~(near & thin)]
 
 def only_marks(b:np.ndarray, size:float) -> np.ndarray|None:

@@ -72,7 +72,9 @@ def weigh_reading(
     some:list[Place],  # of it, read
 ):
     "Its confidence by all features; other readings share what is left"
-    if not f.text or not f.marks: return
+    if not f.text or not f.marks:
+        if f.flagged: f.confidence = min(f.confidence, .5)  # all of it is struck out
+        return
     f.sure = likely_right(reading_features(some, f.confidence))
     f.confidence = round(f.sure, 4)
     may_be = readings(f.text, list(f.marks), f.said, 20, f.sure)

@@ -483,8 +483,8 @@ def readings(
     for shape,w in shapes.items():
         for t,p in some if w > 1e-6 else []: found[fill_shape(shape, t)] += w*p
     for t,p in other: found[t] += p
-    some = sharpened(found, most)
-    return some if sure is None else shared_out(some, text, sure)
+    best = sharpened(found, most)
+    return best if sure is None else shared_out(best, text, sure)
 
 def shared_out(
     some:list[list],  # [text, probability]

@@ -332,7 +332,7 @@ def line_rise(
     "Where a line between two others is darker than what is beside it, in most cells"
     d, at = max(3, round(.15*size)), np.arange(p+.8*size, q-.8*size)
     far = [k for k in (d, 2*d, 3*d) if k < .8*size]  # blurred lines are wide
-    if len(at) < 3*d: return at[:0], at[:0]
+    if not far or len(at) < 3*d: return at[:0], at[:0]  # too small to be seen
     mean, n = line_profile(net, soft, blank, np.arange(at[0]-far[-1], at[-1]+far[-1]+1), across)
     def part(a, k=0): return a[:,far[-1]+k:far[-1]+k+len(at)]
     beside = np.min([np.maximum(part(mean, -k), part(mean, k)) for k in far], 0)

@@ -21,6 +21,7 @@ from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import answered, Asking, find_strings, string_network
+from .cells import read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
@@ -118,12 +119,17 @@ def read_plain(
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
-    k, angle = page_orientation(ink) if turn and not field else (0, 0.)
+    small = field or min(h, w) < least_page
+    lines = read_cut_cell(ink, threshold) if small and threshold else None
+    k, angle = page_orientation(ink) if turn and not field and lines is None else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
-    level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
-    level, scale = normalise_size(level)
-    def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
-    lines = yield from lines_of_page(level, grey, on_page, threshold, field)
+    if lines is None:
+        level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
+        level, scale = normalise_size(level)
+        def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
+        lines = yield from lines_of_page(level, grey, on_page, threshold, field)
+    else:
+        for d in (d for l in lines for d in l.digits): d.box = [int(v/shrink) for v in d.box]
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))

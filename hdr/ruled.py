@@ -7,6 +7,9 @@ __all__ = []
 
 # %% ../nbs/28_ruled.ipynb #c61cb507
 import re
+import cv2
+import numpy as np
+from typing import Iterator
 from .page import Page, Table
 from .sample_forms import Form
 from .scans import edit_distance
@@ -51,3 +54,19 @@ def form_score(
     right, exact = (sum(s(v) in {s(t) for t in texts} for v in values) for s in (plain_digits, signed))
     add(values, right, exact, texts)
     return out
+
+# %% ../nbs/28_ruled.ipynb #e7f5e391
+def cut_cells(
+    form:Form,
+    rng:np.random.Generator,
+) -> Iterator[tuple[np.ndarray,str]]:  # (h,w) uint8; what was written in it
+    "Its cells, each as a picture of its own, with some of what is around them"
+    for c in (c for t in form.tables for c in t['cells'] if c['kind'] == 'write' and c['text']):
+        x0, y0, x1, y1 = c['box']
+        corners = np.array([[[x0,y0], [x1,y0], [x1,y1], [x0,y1]]], float)
+        four = cv2.perspectiveTransform(corners, form.to_image)[0]
+        beside = rng.uniform(.04, .18)*(y1-y0)
+        left, top = np.maximum(four.min(0)-beside, 0).astype(int)
+        right, bottom = (four.max(0)+beside).astype(int)
+        yield form.image[top:bottom,left:right], c['text']
+

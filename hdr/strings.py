@@ -353,11 +353,22 @@ def find_strings(
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
         line = assemble_line(said, median(s.size for *_,s in row))
-        if not line: continue
+        own = boxes if any(row[0][2] is s for s in whole) else boxes[rows[row[0][2].line]]
+        if not line or not any(stands_on(d, own) for d in line.digits): continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
         lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines
+
+def stands_on(
+    d:Digit,
+    glyphs:np.ndarray,  # (n,>=4) boxes
+    least:float=.3,  # of its width and height
+) -> bool:
+    "Is a digit made of some of these glyphs? A piece of a rule shows the digits of the line below it"
+    x0, y0, x1, y1 = d.box
+    wide = np.minimum(glyphs[:,2], x1)-np.maximum(glyphs[:,0], x0) >= least*(x1-x0)
+    return bool((wide & (np.minimum(glyphs[:,3], y1)-np.maximum(glyphs[:,1], y0) > least*(y1-y0))).any())
 
 def drop_repeated(
     lines:list[Line],

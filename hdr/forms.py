@@ -17,6 +17,7 @@ from pathlib import Path
 from PIL import Image
 from typing import Any, Iterator
 from .align import align, Alignment, lay_over, matches, Print, same_form
+from .calibrate import read_left_marks, weigh_reading
 from .data import write_atomic
 from .frames import Layout
 from .image import ImageError, named, page_images, PageImage
@@ -144,6 +145,7 @@ def read_sheet(
     single = [p for f,some in zip(fields, several) for p in some if f.kind == 'comb']
     size = hand_size(s.ink, all_)
     read_places(Layout(size, s.ink, s.bands, [], [], []), all_, single, threshold)
+    read_left_marks(all_, threshold)
     return several
 
 def form_field(f:TemplateField, places:list[Place], s:Sheet) -> list:
@@ -153,19 +155,22 @@ def form_field(f:TemplateField, places:list[Place], s:Sheet) -> list:
         for n,c,p in zip(names_of(f), f.cells, places):
             made = FormCell(**vars_of(as_field('cell', p, row=c['row'], column=c['column'])),
                 name=n)
-            out.append(keep_marks(made, p.digits, p.said, s, f, 'number'))
+            out.append(keep_marks(made, [p], p.digits, p.said, s, f, 'number'))
         return out
     whole = as_comb(places) if f.kind == 'comb' else as_field('line', places[0])
     one = FormField(**vars_of(whole), name=f.name)
-    return [keep_marks(one, whole.marks, whole.said, s, f, f.kind)]
+    return [keep_marks(one, places, whole.marks, whole.said, s, f, f.kind)]
 
 def vars_of(f:Field) -> dict:
     "What its class has"
     return {k: getattr(f, k) for k in f.__dataclass_fields__}
 
-def keep_marks(made:Any, marks:Any, said:Any, s:Sheet, f:TemplateField, kind:str) -> Any:
-    "What is needed while a form is read, and whether the picture shows it all"
+def keep_marks(
+    made:Any, places:list[Place], marks:Any, said:Any, s:Sheet, f:TemplateField, kind:str,
+) -> Any:
+    "What is needed while a form is read, how sure it is, and whether the picture shows it all"
     made.marks, made.said, made.image, made.rules, made.kind = marks, said, s.over, f.rules, kind
+    weigh_reading(made, places)
     x0, y0, x1, y1 = made.box
     seen = s.inside[max(0, y0):y1,max(0, x0):x1]
     if not seen.size or seen.mean() < .95:

@@ -300,7 +300,11 @@ def nets_across(
         xs, y0, y1 = [r.middle for r in g], np.median([r.start for r in g]), np.median([r.end for r in g])
         y = (b[:,1]+b[:,3])/2
         inside = b[(y > y0) & (y < y1) & (b[:,3]-b[:,1] < 4*size)]
-        low, high = (writing_end(inside, x, s, size)+.4*s*size for x,s in ((xs[0], -1), (xs[-1], 1)))
+        wide = float(np.median(np.diff(xs))) if len(xs) > 1 else 0.
+        low, high = (writing_end(inside, x, s, size, max(3, .5*wide/size))+.4*s*size
+            for x,s in ((xs[0], -1), (xs[-1], 1)))
+        beyond = inside[inside[:,0] > high][:,0].min(initial=shape[1])-.4*size
+        if high > xs[-1]+1.2*size: high = max(high, min(xs[-1]+wide, beyond))  # no longer than its head?
         xs = [low]*(low < xs[0]-1.2*size)+xs+[high]*(high > xs[-1]+1.2*size)
         if len(xs) < 3: continue
         net = split_rows(open_net([y0,y1], xs, Curves([], size), Curves(g, size), 'tb'), b, size)
@@ -308,6 +312,22 @@ def nets_across(
     return out
 
 # %% ../nbs/24_frames.ipynb #f6464f84
+def runs_of(
+    flags:np.ndarray,  # (n,) bool
+    least:float=0,  # longer than that
+) -> list[tuple[int,int]]:  # from where to where
+    "Where they hold"
+    edge = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return [(a, e) for a,e in zip(edge[::2].tolist(), edge[1::2].tolist()) if e-a > least]
+
+def words_within(
+    written:np.ndarray,  # (n,) bool
+    apart:float,  # so far from each other, and from both ends
+) -> list[tuple[int,int]]:  # from where to where
+    "Writing with a gap on both sides"
+    gaps = runs_of(~written, apart)
+    return [(p[1], q[0]) for p,q in zip(gaps, gaps[1:])]
+
 def columns_by_writing(
     b:np.ndarray,  # (n,>=4) boxes of marks
     ys:list[float],  # rows
@@ -321,9 +341,10 @@ def columns_by_writing(
     used = full.any(1)
     if used.sum() < 2: return []
     free = full[used].mean(0) <= (.08 if used.sum() > 8 else 0)
-    edge = np.flatnonzero(np.diff(np.concatenate([[0], free.astype(int), [0]])))
-    return [x0, *(x0+(a+e)/2 for a,e in zip(edge[::2], edge[1::2]) if a > 0 and e < len(free)
-        and e-a > .62*size), x1]
+    head = full[used][0]
+    for a,e in runs_of(free):  # a column that is not filled in has its head alone
+        for p,q in words_within(head[a:e], .62*size): free[a+p:a+q] = False
+    return [x0, *(x0+(a+e)/2 for a,e in runs_of(free, .62*size) if a > 0 and e < len(free)), x1]
 
 def nets_along(
     rules:list[Rule],  # along, that touch none across

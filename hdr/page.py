@@ -102,6 +102,7 @@ class Field:
     id:str=''  # such as 'p1.f4'
     corrected:bool=False  # by a person
     marks = ()  # type: Any  # its digits themselves, while a page is read
+    sure = None  # type: Any  # how likely the text is, where more than `said` tells: `hdr.calibrate`
     said = ()  # type: Any  # texts with probabilities, by `hdr.strings.n_best`, while a page is read
 
 @dataclass

@@ -33,6 +33,7 @@ class Place:
     digits:list[Digit]=field(default_factory=list)
     looks:np.ndarray=field(default_factory=lambda: np.zeros((0,11)))  # the network for single digits
                                                                        # on each of `digits`
+    left:float=0.  # share of its tall marks that no digit covers
     evidence:float=0.  # for a number rather than a word, as a logarithm
     number:float=1.  # how likely it is one, 0..1, where that was asked
     printed:float=0.
@@ -120,7 +121,8 @@ def without_walls(b:np.ndarray, corners:np.ndarray, size:float) -> np.ndarray:
         q in ((corners[0], corners[3]), (corners[1], corners[2]))]
     wide = float(np.linalg.norm(corners[1]-corners[0]))
     near = np.minimum(*(np.abs(x-s) for s in sides)) < max(.3*size, .09*wide)
-    thin = (b[:,2]-b[:,0] < .4*size) & (b[:,3]-b[:,1] > .3*size)
+    w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
+    thin = (w < .4*size) & (h > np.maximum(.3*size, 1.6*w))  # a dot at the end is as wide as high
     return b if (near & thin).all() else b[~(near & thin)]
 
 def only_marks(b:np.ndarray, size:float) -> np.ndarray|None:
@@ -230,7 +232,7 @@ def sign_shape(
     if w > 1.5*h and .2 < w/high < .9 and .25 < (middle-top)/high < .75: return '-'
     if max(w, h) > .55*high or max(w, h) < .07*high or middle < top+.66*high: return ''
     long = elongation(ink[box[1]:box[3],box[0]:box[2]])
-    if said in ('.', ',') and 1.15 < long < 1.45: return said
+    if said in ('.', ',') and 1.15 < long < 1.35: return said
     return ',' if long > 1.28 else '.'
 
 def add_signs(
@@ -381,7 +383,7 @@ def weigh_words(
     "Evidence for a number rather than a word in each place"
     some = [p for p in places if p.boxes is not None]
     for p,f in zip(some, word_features(some)):
-        p.evidence = float(np.dot(f, evidence_weights)+evidence_offset)
+        p.evidence, p.left = float(np.dot(f, evidence_weights)+evidence_offset), 1-float(f[0])
 
 def word_features(
     places:list[Place],  # with marks
@@ -428,7 +430,7 @@ def read_single(p:Place, size:float):
     r = shared_recognizer().probabilities(to_mnist(p.ink[y0:y1,x0:x1])[None])[0]
     if r[10] > .9: return
     top = best_digits(r[:10])
-    p.digits = [Digit(top[0][0], top[0][1], [x0,y0,x1,y1], top[0][1] < .5, top)]
+    p.digits, p.looks = [Digit(top[0][0], top[0][1], [x0,y0,x1,y1], top[0][1] < .5, top)], r[None]
     p.text = '?' if p.digits[0].rejected else str(top[0][0])
 
 def glyph_heights(p:Place) -> np.ndarray:

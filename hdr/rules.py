@@ -504,7 +504,7 @@ def alternatives_of(
     most:int=200,
 ) -> list[list]:  # [text, probability], likeliest first
     "What a field may say"
-    some = readings(f.text, list(f.marks), f.said, most)
+    some = readings(f.text, list(f.marks), f.said, most, f.sure)
     if some[0][0] != f.text: some = sorted(some, key=lambda a: a[0] != f.text)
     return some if some[0][0] == f.text else [[f.text, 0.], *some]
 

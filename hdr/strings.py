@@ -479,6 +479,7 @@ def readings(
     digits:list[Digit],
     said:Any=(),  # texts with probabilities, by `hdr.strings.n_best`
     most:int=200,
+    sure:float|None=None,  # of the text as read, where that is known; the others share the rest
 ) -> list[list]:  # [text, probability], likeliest first
     "What may be meant"
     if not text: return [['', 1.]]
@@ -493,7 +494,18 @@ def readings(
     for shape,w in shapes.items():
         for t,p in some if w > 1e-6 else []: found[fill_shape(shape, t)] += w*p
     for t,p in other: found[t] += p
-    return sharpened(found, most)
+    best = sharpened(found, most)
+    return best if sure is None else shared_out(best, text, sure)
+
+def shared_out(
+    some:list[list],  # [text, probability]
+    text:str,
+    sure:float,  # of this text
+) -> list[list]:  # the same, likeliest first
+    "One text is so likely; the others share the rest as they did before"
+    rest = sum(p for t,p in some if t != text)
+    by = (1-sure)/rest if rest else 0.
+    return sorted(([t, sure if t == text else p*by] for t,p in some), key=lambda a: -a[1])
 
 def sharpened(
     found:dict[str, float],  # text -> how likely, not scaled

@@ -92,7 +92,7 @@ def find_fields(
     rooms = [room_on_line(p, layout.size) for p in lines]
     taken = [f['box'] for f in found if f]
     found += [dict(kind='number', box=b) for b in rooms if b
-        and not any(holds(t, b) for t in taken)]
+        and not any(holds(t, b) or holds(b, t) for t in taken)]
     step = max(1, int(2*layout.size))
     order = sorted((f for f in found if f), key=lambda f: (f['box'][3]//step if f['kind'] != 'table'
         else f['box'][1]//step, f['box'][0]))

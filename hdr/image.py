@@ -162,11 +162,17 @@ turns = {  # EXIF -> x and y of the file by those of the upright picture; and wi
     5: ((0,1), (1,0), (0,0)), 6: ((0,1), (-1,0), (0,1)),
     7: ((0,-1), (-1,0), (1,1)), 8: ((0,-1), (1,0), (1,0))}
 
+exif_places = {'exif', 'Raw profile type exif', 'XML:com.adobe.xmp', 'xmp'}  # where Pillow has them
+
 def orientation(
     image:Image.Image,  # of a file
 ) -> int:  # 1..8, as EXIF counts; 1: upright, or nothing that can be understood is said
     "How the camera was held"
-    try: k = image.getexif().get(0x112, 1)
+    try:
+        if image.format == 'PNG':
+            image.load()  # notes may stand behind the pixels
+            if not exif_places & image.info.keys(): return 1
+        k = image.getexif().get(0x112, 1)
     except Exception: return 1  # damaged notes do not spoil the picture
     return k if k in turns else 1
 

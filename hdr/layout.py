@@ -300,6 +300,7 @@ def find_letters(
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
     first:int=6,  # glyphs of a line that are looked at first
+    lines:list[np.ndarray]=[],  # by `find_lines`, where they are known
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of letters; (m,4) of the others; evidence
     """What is written in words that are rather no digits, and what speaks for digits on this page
 
@@ -315,7 +316,7 @@ def find_letters(
         if len(new): odds[new] = digit_log_odds(glyphs_to_mnist(ink, labels, b[new]), model)[1]-enough
         asked[new] = True
         return float(odds[i].mean()) if len(i) else 0.
-    lines = find_lines(b, size)
+    lines = lines or find_lines(b, size)
     page = ask(evenly(l[single[l]], first) for l in lines)
     doubtful = [l for l in lines if odds[l].min() < 0 or page < 0]
     ask(l[single[l]] for l in doubtful)
@@ -350,14 +351,16 @@ def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
-) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs, where known
+) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs and lines, where known
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    letters, rest, page = find_letters(small, found := find_glyphs(small), model, weight)
+    found = find_glyphs(small)
+    lines = find_lines(*found[1:])
+    letters, rest, page = find_letters(small, found, model, weight, lines=lines)
     def places(boxes):
         return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
-    return out, page, found if out is small else None
+    return out, page, (*found, lines) if out is small else None

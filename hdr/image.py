@@ -94,9 +94,10 @@ def to_grey(
     "Grey pixels of an image; behind transparent ones is paper that the ink stands out from"
     if image.mode.startswith(('I', 'F')): return to_levels(np.asarray(image), notes)
     if image.has_transparency_data: return on_paper(image)
-    out = np.empty(image.size[::-1], np.uint8)
+    out, whole = np.empty(image.size[::-1], np.uint8), slice(0, image.height)
     for rows in bands(*out.shape):
-        out[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)).convert('L'))
+        part = image if rows == whole else image.crop((0, rows.start, image.width, rows.stop))
+        out[rows] = np.asarray(part if part.mode == 'L' else part.convert('L'))
     if notes is not None and 1 < out.max() <= 16: notes.append('nearly black')
     return out
 

@@ -223,15 +223,18 @@ def binarise(
     keep = np.zeros(n, np.uint8)
     keep[labels[ink > high]] = 1
     keep[0] = 0
-    return look_up(keep, labels)
+    return mask if keep[1:].all() else look_up(keep, labels)
 
 def look_up(
-    table:np.ndarray,  # (n,) uint8
+    table:np.ndarray,  # (n,) uint8, 0 or 1
     labels:np.ndarray,  # (h,w) numbers below n
 ) -> np.ndarray:  # (h,w) uint8
     "`table[labels]`; where there are few it takes half the time"
     if len(table) > 256: return table.take(labels)
-    return cv2.LUT(labels.astype(np.uint8), np.resize(table, 256))
+    if table[0] == 0 and table[1:].all(): return (labels > 0).view(np.uint8)
+    full = np.zeros(256, np.uint8)
+    full[:len(table)] = table
+    return cv2.LUT(labels.astype(np.uint8), full)
 
 # %% ../nbs/11_ink.ipynb #8a0289cd
 def components_with_stats(

@@ -37,11 +37,11 @@ def find_frames(
     """What is no writing by its size
 
     A box or net of rules that fills the page, a line along it or, where it is no strip, down it."""
-    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    w, h = (boxes[:,2:4]-boxes[:,:2]).T
     fills = (h > most*shape[0]) & (w > most*shape[1])
     along = (w > .6*shape[1]) & (h < thin*w)
-    down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0])
-    return fills | along | down & (shape[1] < 1.5*shape[0])
+    down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0]) if shape[1] < 1.5*shape[0] else False
+    return fills | along | down
 
 def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is

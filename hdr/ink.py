@@ -38,9 +38,9 @@ def percentile(
     "What NumPy says, without its many looks at one small picture"
     at = (a.size-1)*(q/100)
     k = int(at)
-    ordered = np.partition(a, k, axis=None)  # for one place alone it has a fast way
-    low = ordered[k]
-    high = ordered[k+1:].min() if k+1 < a.size else low
+    ordered = np.partition(a.astype(np.float32) if a.dtype == np.uint8 else a, k, axis=None)
+    low = a.dtype.type(ordered[k])  # for one place, and for floats, there is a fast way
+    high = a.dtype.type(ordered[k+1:].min()) if k+1 < a.size else low
     return low+(high-low)*(at-k) if at-k < .5 else high-(high-low)*(1-at+k)
 
 @dataclass(frozen=True)
@@ -469,7 +469,7 @@ def normalise_digit(
     "One digit in MNIST's form"
     a, width = crop(a), 0.
     if a.size and pen:
-        wide, by = resized(a, 80), 12
+        wide, by = resized(a, 80), 6
         wide = cv2.copyMakeBorder(wide, by, by, by, by, cv2.BORDER_CONSTANT)
         a, width = fit_pen(wide)
         a = crop(a)

@@ -66,6 +66,8 @@ def remove_background(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> np.ndarray:  # the same
     "Dark ground beside the sheet, too wide for a stroke and open to the edge, is no ink"
+    few = np.ascontiguousarray(mask[::2,::2])  # what is so wide shows here, too
+    if not cv2.countNonZero(cv2.erode(few, np.ones((4,4), np.uint8))): return mask
     k = max(15, min(mask.shape)//25)
     square, wide = np.ones((k,k), np.uint8), cv2.copyMakeBorder(mask, k, k, k, k, cv2.BORDER_REPLICATE)
     inside = cv2.erode(wide, square)
@@ -117,16 +119,19 @@ def chain_into_lines(
 ) -> list[list[int]]:  # rows of `boxes`, from left to right, in each line
     "From left to right, each glyph goes on the line whose end is at its height"
     lines:list[list[int]] = []
-    last = np.zeros((3, len(boxes)), boxes.dtype)  # y0, x1, y1 of the end of each
-    for i in np.argsort(boxes[:,0], kind='stable').tolist():
-        x0, y0, x1, y1 = boxes[i,:4].tolist()
-        top, right, bottom = last[:,:len(lines)]
-        overlap = np.minimum(bottom, y1) - np.maximum(top, y0)
-        share = overlap/np.minimum(bottom-top, y1-y0) - np.maximum(0, x0-right)/(100*size)
-        k = int(share.argmax()) if lines else 0
-        if lines and share[k] > .4: lines[k].append(i)
-        else: k = len(lines); lines.append([i])
-        last[:,k] = y0, x1, y1
+    ends:list[tuple] = []  # y0, x1, y1 of the end of each
+    all_ = boxes[:,:4].tolist()
+    for i in boxes[:,0].argsort(kind='stable').tolist():
+        x0, y0, x1, y1 = all_[i]
+        k, most = len(lines), .4
+        for j,(top,right,bottom) in enumerate(ends):
+            if top >= y1 or bottom <= y0: continue
+            overlap = min(bottom, y1)-max(top, y0)
+            share = overlap/min(bottom-top, y1-y0) - max(0, x0-right)/(100*size)
+            if share > most: k, most = j, share
+        if k == len(lines): lines.append([])
+        lines[k].append(i)
+        ends[k:k+1] = [(y0, x1, y1)]
     return lines
 
 # %% ../nbs/21_layout.ipynb #9a0138b7
@@ -143,7 +148,8 @@ def find_lines(
     for i in np.flatnonzero(~tall):
         away = box_distances(boxes[i], boxes[members])
         if away.min() < .8*size: lines[line_of[away.argmin()]].append(int(i))
-    full = [np.array(sorted(l, key=lambda i: boxes[i,0]+boxes[i,2])) for l in lines]
+    middle = (boxes[:,0]+boxes[:,2]).tolist()
+    full = [np.array(sorted(l, key=middle.__getitem__)) for l in lines]
     return sorted(full, key=lambda l: median((boxes[l,1]+boxes[l,3]).tolist()))
 
 def box_distances(
@@ -324,7 +330,8 @@ def find_letters(
     of = lambda some: odds[some[single[some]]]
     letters = [part for part,l in words if is_letters(of(part), of(l), page, weight)]
     some, every = (np.concatenate([[], *i]).astype(int) for i in (letters, lines))
-    return b[some,:4], b[np.setdiff1d(every, some),:4], page
+    rest = np.setdiff1d(every, some) if len(some) else np.sort(every)
+    return b[some,:4], b[rest,:4], page
 
 def evenly(
     values:np.ndarray,  # (n,)

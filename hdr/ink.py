@@ -90,6 +90,12 @@ def rescale(
     if factor == 1: return a
     return cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
 
+def limited(
+    a:np.ndarray,  # float32; is changed
+) -> np.ndarray:  # the same, 0..1
+    "What NumPy's `clip` does, which looks long at a small picture"
+    return np.minimum(np.maximum(a, np.float32(0), out=a), np.float32(1), out=a)
+
 # %% ../nbs/11_ink.ipynb #a68775b9
 def light_share(
     grey:np.ndarray,  # (h,w) uint8
@@ -415,12 +421,6 @@ def resized(
     f = side/max(a.shape)
     size = max(1, round(a.shape[1]*f)), max(1, round(a.shape[0]*f))
     return limited(cv2.resize(a, size, interpolation=cv2.INTER_AREA if f < 1 else cv2.INTER_CUBIC))
-
-def limited(
-    a:np.ndarray,  # float32; is changed
-) -> np.ndarray:  # the same, 0..1
-    "What NumPy's `clip` does, which looks long at a small picture"
-    return np.minimum(np.maximum(a, np.float32(0), out=a), np.float32(1), out=a)
 
 # %% ../nbs/11_ink.ipynb #661c7f26
 pen_range = 1.4, 4.6  # pixels in a box of 20: nearly all digits of MNIST lie between

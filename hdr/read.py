@@ -88,7 +88,8 @@ def boxes_on_page(
 ) -> list[list[int]]:  # on the page
     "The way back from where digits were found to where they are"
     four = (np.array(boxes).reshape(-1, 4)/scale)[:,[[0,1], [2,1], [2,3], [0,3]]]  # (n,4,2) corners
-    c = (four-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
+    turned = m[0,1] or m[1,0]  # else it was not turned at all
+    c = ((four-m[:,2])@np.linalg.inv(m[:,:2]).T if turned else four)/shrink
     low, high = np.maximum(c.min(1).round(), 0), np.minimum(c.max(1).round(), shape[::-1])
     return np.hstack([low, high]).astype(int).tolist()
 

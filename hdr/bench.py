@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/40_bench.ipynb #27ec2b70
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import io, logging, subprocess, sys, tempfile, time
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 from .data import cores, hardware, extra, normalize, parts, read_dataset, results_dir, write_atomic
 from .model import build, macs, milliseconds
-from .train import compile_recipe, prepare, Recipe, recipes, train_epoch
+from .train import compile_recipe, prepare, Recipe, recipes, steps_a_call, train_epoch
 from .results import load_runs, summarize
 from .networks import Network
 from .recognize import Recognizer
@@ -52,7 +53,7 @@ class Trainer:
         "Train for some steps, by the same code as a run"
         (x, y, *_), size = self.data, self.recipe.batch
         batches = np.split(np.arange(self.steps*size) % len(x), self.steps)
-        done = train_epoch(self.model, batches, lambda part: (x[part], y[part]))
+        done = train_epoch(self.model, batches, lambda part: (x[part], y[part]), '', steps_a_call)
         return done['seconds']/self.steps
 
 # %% ../nbs/40_bench.ipynb #dac45136

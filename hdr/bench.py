@@ -103,11 +103,13 @@ def shares(
     rounds:int=3,  # turns of each
 ) -> dict:  # ms a step: what is left out alone; overhead, which one image has as well; computing, the rest
     "What a step spends its time on"
-    less = {what: replace(recipe, model=without(recipe.model, what)) for what in dear}
-    less |= dict(augmentation=replace(recipe, augmentation={}))
+    there = [w for w,(kind,_) in dear.items()
+        if any(isinstance(l, kind) for l in build(recipe.model).layers)]
+    less = {w: replace(recipe, model=without(recipe.model, w)) for w in there}
+    if recipe.augmentation: less['augmentation'] = replace(recipe, augmentation={})
     one = replace(recipe, augmentation={}, batch=1)
     times = race(dict(whole=recipe, one=one, **less), data, rounds, steps).ms_per_step
-    spent = {what: max(0, times.whole - times[what]) for what in ('augmentation', *dear)}
+    spent = {w: max(0, times.whole - times.get(w, times.whole)) for w in ('augmentation', *dear)}
     return dict(spent, overhead=times.one, computing=max(0, times.whole - times.one - sum(spent.values())))
 
 # %% ../nbs/40_bench.ipynb #7173825b
@@ -117,7 +119,7 @@ ways = {  # of training -> what is done in a process of its own before `race`
     'normalisation in one operation': 'stepwise()',
     'twenty steps in a call': '',
     'all that, batches twice as big': 'grow = 2',
-    'all that, but by XLA, a step in a call': 'stepwise(); hdr.bench.Trainer.jit_compile = True'}
+    'all that, but by XLA, a step in a call': 'stepwise(); bench.Trainer.jit_compile = True'}
 
 one_way = """import json, os, sys
 way, rounds, steps, images, *names = sys.argv[1:]
@@ -125,8 +127,9 @@ def plain():
     import hdr.train
     hdr.train.fuse = lambda net: None
 def stepwise():
-    import hdr.bench
-    hdr.bench.steps_a_call = 0
+    global bench
+    from hdr import bench
+    bench.steps_a_call = 0
 grow = 1
 exec(way)
 from hdr.bench import time_steps
@@ -149,7 +152,7 @@ def bench_steps(
     rounds:int=5,  # turns of each
     out:Path|str='',  # the results folder
     images:int=0,  # train on the first so many of the training part; 0: on all
-    steps:int=40,  # a turn
+    steps:int=20,  # a turn
     names:Sequence[str]=('quick', 'swift', 'small', 'base'),  # recipes
     only:Sequence[str]=tuple(ways),  # which ways
 ) -> pd.DataFrame:  # a row a way and recipe: ms_per_step, utilisation

@@ -79,7 +79,7 @@ def race(
 
 # %% ../nbs/40_bench.ipynb #de968d2b
 dear = {  # what may cost much -> kind of layer, what stands in its place for nothing
-    'normalisation': (layers.BatchNormalization, lambda l: layers.Activation('linear')),
+    'normalisation': (layers.BatchNormalization, lambda l: layers.Lambda(lambda x: x)),
     'pooling': (layers.MaxPooling2D, lambda l: layers.Lambda(lambda x: x[:,1::2,1::2]))}
 
 def without(
@@ -111,6 +111,57 @@ def shares(
     times = race(dict(whole=recipe, one=one, **less), data, rounds, steps).ms_per_step
     spent = {w: max(0, times.whole - times.get(w, times.whole)) for w in ('augmentation', *dear)}
     return dict(spent, overhead=times.one, computing=max(0, times.whole - times.one - sum(spent.values())))
+
+# %% ../nbs/40_bench.ipynb #9ce831ab
+challenges = dict(quick='keras_example', swift='starting')  # ours -> whose schedule it has to beat
+
+# %% ../nbs/40_bench.ipynb #09b745f9
+def bench_train(
+    rounds:int=5,  # turns of each
+    steps:int=40,  # a turn
+    out:Path|str='',  # the results folder
+    images:int=0,  # train on the first so many of the training part; 0: on all
+    beside:Sequence[str]=('nano', 'tiny', 'small', 'base'),  # more recipes of ours
+) -> pd.DataFrame:  # a row a recipe
+    "Race ours and theirs, print the table and the ratios, and write it to bench_train.csv"
+    logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it warns of many networks at once
+    names = ['keras_example', 'starting', *challenges, *beside]
+    data, before = prepare(parts(images=images)), matmul_rate()
+    times = race({n: recipes[n] for n in names}, data, rounds, steps)
+    peak = max(before, matmul_rate())
+    times['utilisation'] = times.gflops/peak
+    times['at_best_ms'] = times.gflops*times.ms_per_step/peak
+    spent = pd.DataFrame({n: shares(recipes[n], data, steps) for n in names}).T.add_suffix('_ms')
+    reached = summarize(load_runs(out)).set_index('variant')[['test_accuracy', 'n']]
+    table = times.join([spent, reached.rename(columns=dict(n='runs'))])
+    head = f'{hardware()}; a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns'
+    report_training(table, head)
+    keep_table(table, 'bench_train', out, 'recipe')
+    return table
+
+def report_training(
+    table:pd.DataFrame,  # by `bench_train`
+    head:str,  # the machine in a line
+):
+    "Print the table, and who takes which part of whose time"
+    shown = ['epochs', 'ms_per_step', 'schedule_seconds', 'gflops', 'utilisation', 'test_accuracy',
+        'runs']
+    print(f'{head}\n\n{table[shown].round(4).to_string()}\n')
+    causes = [c for c in table if c.endswith('_ms')]
+    print(f'{table[causes].round(1).to_string()}\n')
+    for ours,theirs in challenges.items():
+        ratio = table.schedule_seconds[theirs]/table.schedule_seconds[ours]
+        print(f'{ours} takes 1/{ratio:.1f} of the time of {theirs}')
+
+def keep_table(
+    table:pd.DataFrame,
+    name:str,  # of the file, without .csv
+    out:Path|str,  # the results folder
+    index:str,  # what the index is called
+):
+    "Write a table to the results folder"
+    path = results_dir(out)/f'{name}.csv'
+    write_atomic(path, lambda p: table.to_csv(p, index_label=index, float_format='%.6g'))
 
 # %% ../nbs/40_bench.ipynb #7173825b
 ways = {  # of training -> what is done in a process of its own before `race`
@@ -168,57 +219,6 @@ def bench_steps(
     keep_table(table, 'bench_steps', out, 'way')
     return table
 
-
-# %% ../nbs/40_bench.ipynb #9ce831ab
-challenges = dict(quick='keras_example', swift='starting')  # ours -> whose schedule it has to beat
-
-# %% ../nbs/40_bench.ipynb #09b745f9
-def bench_train(
-    rounds:int=5,  # turns of each
-    steps:int=40,  # a turn
-    out:Path|str='',  # the results folder
-    images:int=0,  # train on the first so many of the training part; 0: on all
-    beside:Sequence[str]=('nano', 'tiny', 'small', 'base'),  # more recipes of ours
-) -> pd.DataFrame:  # a row a recipe
-    "Race ours and theirs, print the table and the ratios, and write it to bench_train.csv"
-    logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it warns of many networks at once
-    names = ['keras_example', 'starting', *challenges, *beside]
-    data, before = prepare(parts(images=images)), matmul_rate()
-    times = race({n: recipes[n] for n in names}, data, rounds, steps)
-    peak = max(before, matmul_rate())
-    times['utilisation'] = times.gflops/peak
-    times['at_best_ms'] = times.gflops*times.ms_per_step/peak
-    spent = pd.DataFrame({n: shares(recipes[n], data, steps) for n in names}).T.add_suffix('_ms')
-    reached = summarize(load_runs(out)).set_index('variant')[['test_accuracy', 'n']]
-    table = times.join([spent, reached.rename(columns=dict(n='runs'))])
-    head = f'{hardware()}; a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns'
-    report_training(table, head)
-    keep_table(table, 'bench_train', out, 'recipe')
-    return table
-
-def report_training(
-    table:pd.DataFrame,  # by `bench_train`
-    head:str,  # the machine in a line
-):
-    "Print the table, and who takes which part of whose time"
-    shown = ['epochs', 'ms_per_step', 'schedule_seconds', 'gflops', 'utilisation', 'test_accuracy',
-        'runs']
-    print(f'{head}\n\n{table[shown].round(4).to_string()}\n')
-    causes = [c for c in table if c.endswith('_ms')]
-    print(f'{table[causes].round(1).to_string()}\n')
-    for ours,theirs in challenges.items():
-        ratio = table.schedule_seconds[theirs]/table.schedule_seconds[ours]
-        print(f'{ours} takes 1/{ratio:.1f} of the time of {theirs}')
-
-def keep_table(
-    table:pd.DataFrame,
-    name:str,  # of the file, without .csv
-    out:Path|str,  # the results folder
-    index:str,  # what the index is called
-):
-    "Write a table to the results folder"
-    path = results_dir(out)/f'{name}.csv'
-    write_atomic(path, lambda p: table.to_csv(p, index_label=index, float_format='%.6g'))
 
 # %% ../nbs/40_bench.ipynb #48521b5f
 probe = '''import subprocess, sys

@@ -150,3 +150,18 @@ def read_cut_cell(
     line = Line(place.text, place.digits)
     line.said = place.said
     return [line]
+
+# %% ../nbs/24_cells.ipynb #75173906
+least_page = 200  # pixels
+
+def keep_boxes(
+    layout,  # by `find_layout`, of a picture that is too low for a page
+):
+    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
+    some"""
+    wide = .4*layout.ink.shape[1]
+    def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
+    layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]
+    layout.combs = [g for g in layout.combs if g[-1].box[2]-g[0].box[0] > wide
+        and all(min(n.sides) > .85 for n in g)]
+

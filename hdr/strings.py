@@ -354,10 +354,10 @@ def find_strings(
     labels, boxes, size, *lined = found or find_glyphs(ink)
     known = np.zeros(labels.max()+1, np.uint8)
     known[boxes[:,5]] = 1
-    rows, whole = lined[0] if lined else find_lines(boxes, size), whole_picture_strips(ink)
-    alone = bool(whole) and len(rows) == 1
+    rows = lined[0] if lined else find_lines(boxes, size)
+    alone = may_be_line(ink) and len(rows) == 1
     groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
-    best = yield from best_views(groups, whole, ink_mask(labels))
+    best = yield from best_views(groups, ink, ink_mask(labels))
     lines, glyphs = [], look_up(known, labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
@@ -402,18 +402,46 @@ def overlap(
 
 def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`
-    whole:list[Strip],  # by `whole_picture_strips`
+    ink:np.ndarray,  # (h,w) 0..1 of the page, which may be one line as a whole
     glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
 ) -> Asking:  # list of (probabilities, spikes, strip) of each group, or one of the whole picture
     "Of each group the view that is read best; the whole picture, where that is as good"
-    tries = [*groups, whole] if whole else groups
-    if whole and len(groups) == 1: tries = [groups[0][:1]+whole]
-    ps = iter((yield [s for some in tries for s in some]))
-    read = [[(p, backed_by_ink(p, s, glyphs), s) for s,p in zip(some, ps)] for some in tries]
+    wide = may_be_line(ink)
+    if wide and len(groups) == 1:
+        (first,), = yield from look_along([groups[0][:1]], glyphs)
+        if is_certain(*first, glyphs): return [first]
+        more, = yield from look_along([whole_picture_strips(ink)], glyphs)
+        read = [[first, *more]]
+    else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
     best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
-    if not whole: return best
+    if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
     return best[-1:] if one > sum(rest)-1 else best[:-1]  # in doubt of a digit, one line
+
+def look_along(
+    groups:list[list[Strip]],  # several views each
+    glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+) -> Asking:  # list of lists of (probabilities, spikes, strip)
+    "What is said along each view where there is ink"
+    ps = iter((yield [s for some in groups for s in some]))
+    return [[(p, backed_by_ink(p, s, glyphs), s) for s,p in zip(some, ps)] for some in groups]
+
+certain = .95  # of a digit or sign, and .02 of one more: no second look
+
+def is_certain(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    spikes:list[Spike],  # those of them that count
+    s:Strip,
+    glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+    more:float=.02,  # most probability of anything else between them
+) -> bool:
+    "Is all that is said sure and backed, is the silence sure, too, and is there no ink beside the strip?"
+    if not spikes or len(spikes) < len(ctc_best_path(p)): return False
+    sure, noise = p.max(1).tolist(), 1-p[:,0]
+    if min(max(sure[a:b]) for _,a,b in spikes) <= certain: return False
+    for _,a,b in spikes: noise[max(0, a-1):b+1] = 0
+    x, _, w, _ = cv2.boundingRect(glyphs)
+    return bool(noise.max() < more and s.box[0] <= x and x+w <= s.box[2])
 
 def digit_height(
     line:Line,
@@ -445,13 +473,18 @@ def candidate_strips(
     return [line_strips(ink, g, size, (left, right), line, how)
         for g,left,right in zip(some, ends, starts)]
 
+def may_be_line(
+    ink:np.ndarray,  # (h,w) of the page
+) -> bool:
+    "A picture that is wider than high may be one line"
+    return len(ink) < ink.shape[1] < 40*len(ink)
+
 def whole_picture_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
-) -> list[Strip]:  # none where the picture is higher than wide
-    "A picture that is wider than high may be one line: all of its width, at several heights"
+) -> list[Strip]:  # none where it is no line
+    "All of its width, at several heights"
     h, w = ink.shape
-    if not h < w < 40*h: return []
-    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures]
+    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if may_be_line(ink) else []
 
 # %% ../nbs/22_strings.ipynb #04a8176e
 def digit_probabilities(

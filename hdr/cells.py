@@ -38,13 +38,14 @@ def may_have_line(
 def line_scores(
     ink:np.ndarray,  # (h,w) 0..1
     least:float=.3,  # ink that counts
-) -> tuple[np.ndarray, np.ndarray]:  # (w,) above .9 where a line is, more where it is whole; (w,) lean
+) -> tuple[np.ndarray, np.ndarray]:  # (w,) above .9 where a line is, 1 where it is whole; (w,) lean
     "How well a line from top to bottom stands in each column, leaning as fits best"
     h, w = ink.shape
     score, lean = np.zeros(w), np.zeros(w)
     for s in leans:
         turned = cv2.warpAffine(ink, np.array([[1,s,-s*h/2], [0,1,0]], np.float32), (w,h))
-        dark = (cv2.resize(turned, (w,8*pieces), interpolation=cv2.INTER_AREA) > least).reshape(pieces, 8, w)
+        small = cv2.resize(turned, (w,8*pieces), interpolation=cv2.INTER_AREA)
+        dark = (small > least).reshape(pieces, 8, w)
         whole = dark.mean((0, 1))
         new = np.where((dark.any(1).mean(0) > .9) & (whole > .4), .9+.1*whole, 0)
         better = new > score
@@ -147,7 +148,7 @@ def lay_out_cell(
 def read_cut_cell(
     ink:np.ndarray,  # (h,w) 0..1
     threshold:float=.5,  # a digit with less confidence is rejected
-) -> list[Line]|None:  # one, or none where it is empty or has a word; None: it is no picture of a cell
+) -> list[Line]|None:  # one, or none where it is empty or has a word; None: no picture of a cell
     "What stands in a cell that was cut out"
     if (found := lay_out_cell(ink)) is None: return None
     layout, place = found
@@ -164,8 +165,7 @@ least_page = 200  # pixels
 def keep_boxes(
     layout,  # by `find_layout`, of a picture that is too low for a page
 ):
-    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
-    some"""
+    "Only boxes ruled on all sides that fill much of the picture: strokes of digits may enclose some"
     wide = .4*layout.ink.shape[1]
     def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
     layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]

@@ -363,7 +363,8 @@ def find_strings(
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
         line = assemble_line(said, median(s.size for *_,s in row))
-        own = boxes if any(row[0][2] is s for s in whole) else boxes[rows[row[0][2].line]]
+        of_line = any(row[0][2] is s for g in groups for s in g)
+        own = boxes[rows[row[0][2].line]] if of_line else boxes
         if not line or not any(stands_on(d, own) for d in line.digits): continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
         lines.append(line)
@@ -409,7 +410,7 @@ def best_views(
     wide = may_be_line(ink)
     if wide and len(groups) == 1:
         (first,), = yield from look_along([groups[0][:1]], glyphs)
-        if is_certain(*first, glyphs): return [first]
+        if is_certain(first[0], first[1], first[2], glyphs): return [first]
         more, = yield from look_along([whole_picture_strips(ink)], glyphs)
         read = [[first, *more]]
     else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)

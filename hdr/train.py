@@ -121,16 +121,10 @@ def compile_recipe(
     loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
     model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
-    make_metrics(model)
-    return net, model
-
-def make_metrics(
-    model:keras.Model,  # compiled, with one answer
-):
-    "Metrics make their variables now: those made while a step is traced have it traced twice"
     answer = np.zeros((1, model.output_shape[-1]), np.float32)
-    model.compute_metrics(None, answer, answer)
+    model.compute_metrics(None, answer, answer)  # variables made later have a step traced twice
     model.reset_metrics()
+    return net, model
 
 # %% ../nbs/02_train.ipynb #27d8d228
 def check_room(

@@ -8,17 +8,19 @@ __all__ = []
 # %% ../nbs/40_bench.ipynb #27ec2b70
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-import io, logging, subprocess, sys, tempfile, time
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+import io, json, logging, subprocess, sys, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
 from dataclasses import replace
+from keras import layers
 from pathlib import Path
 from typing import Callable, Sequence
 from .data import cores, hardware, extra, normalize, parts, read_dataset, results_dir, write_atomic
-from .model import build, macs, milliseconds
-from .train import compile_recipe, prepare, Recipe, recipes, train_epoch
+from .model import build, macs, milliseconds, models
+from .train import compile_recipe, prepare, Recipe, recipes, steps_a_call, train_epoch
 from .results import load_runs, summarize
 from .networks import Network
 from .recognize import Recognizer
@@ -37,6 +39,8 @@ def matmul_rate(
 # %% ../nbs/40_bench.ipynb #1a978c5a
 class Trainer:
     "A recipe, compiled and warm, to be timed a few steps at a time"
+    jit_compile = False  # by XLA
+
     def __init__(self,
         recipe:Recipe,  # what is trained
         data:tuple,  # as by `hdr.train.prepare`
@@ -46,13 +50,14 @@ class Trainer:
         self.images = 60_000 - recipe.validation
         all_steps = -(-self.images//recipe.batch)
         self.net, self.model = compile_recipe(recipe, all_steps, recipe.epochs)
+        self.model.jit_compile = self.jit_compile
         self.turn()
 
     def turn(self) -> float:  # seconds a step
         "Train for some steps, by the same code as a run"
         (x, y, *_), size = self.data, self.recipe.batch
         batches = np.split(np.arange(self.steps*size) % len(x), self.steps)
-        done = train_epoch(self.model, batches, lambda part: (x[part], y[part]))
+        done = train_epoch(self.model, batches, lambda part: (x[part], y[part]), '', steps_a_call)
         return done['seconds']/self.steps
 
 # %% ../nbs/40_bench.ipynb #dac45136
@@ -72,17 +77,40 @@ def race(
             gflops=6*work*recipe.batch/step/1e9)
     return pd.DataFrame({n: row(n, r) for n,r in rivals.items()}).T
 
+# %% ../nbs/40_bench.ipynb #de968d2b
+dear = {  # what may cost much -> kind of layer, what stands in its place for nothing
+    'normalisation': (layers.BatchNormalization, lambda l: layers.Lambda(lambda x: x)),
+    'pooling': (layers.MaxPooling2D, lambda l: layers.Lambda(lambda x: x[:,1::2,1::2]))}
+
+def without(
+    name:str,  # a key of `hdr.model.models`
+    what:str,  # a key of `dear`
+) -> str:  # a key of `hdr.model.models` as well
+    "Enter the same network without its layers of a kind"
+    kind, instead = dear[what]
+    def make():
+        swap = lambda l: instead(l) if isinstance(l, kind) else type(l).from_config(l.get_config())
+        return keras.models.clone_model(build(name), clone_function=swap)
+    models[f'{name} without {what}'] = make
+    return f'{name} without {what}'
+
+
 # %% ../nbs/40_bench.ipynb #d28c1896
 def shares(
     recipe:Recipe,  # what is trained
     data:tuple,  # as by `hdr.train.prepare`
     steps:int=40,  # a turn
-) -> dict:  # ms a step: augmentation; overhead, which one image has as well; computing, the rest
+    rounds:int=3,  # turns of each
+) -> dict:  # ms a step: what is left out alone; overhead, which one image has as well; computing, the rest
     "What a step spends its time on"
-    still = replace(recipe, augmentation={})
-    kinds = recipe, still, replace(still, batch=1)
-    whole, plain, one = (1e3*Trainer(r, data, steps).turn() for r in kinds)
-    return dict(augmentation=max(0, whole - plain), overhead=one, computing=max(0, plain - one))
+    there = [w for w,(kind,_) in dear.items()
+        if any(isinstance(l, kind) for l in build(recipe.model).layers)]
+    less = {w: replace(recipe, model=without(recipe.model, w)) for w in there}
+    if recipe.augmentation: less['augmentation'] = replace(recipe, augmentation={})
+    one = replace(recipe, augmentation={}, batch=1)
+    times = race(dict(whole=recipe, one=one, **less), data, rounds, steps).ms_per_step
+    spent = {w: max(0, times.whole - times.get(w, times.whole)) for w in ('augmentation', *dear)}
+    return dict(spent, overhead=times.one, computing=max(0, times.whole - times.one - sum(spent.values())))
 
 # %% ../nbs/40_bench.ipynb #9ce831ab
 challenges = dict(quick='keras_example', swift='starting')  # ours -> whose schedule it has to beat
@@ -102,6 +130,7 @@ def bench_train(
     times = race({n: recipes[n] for n in names}, data, rounds, steps)
     peak = max(before, matmul_rate())
     times['utilisation'] = times.gflops/peak
+    times['at_best_ms'] = times.gflops*times.ms_per_step/peak
     spent = pd.DataFrame({n: shares(recipes[n], data, steps) for n in names}).T.add_suffix('_ms')
     reached = summarize(load_runs(out)).set_index('variant')[['test_accuracy', 'n']]
     table = times.join([spent, reached.rename(columns=dict(n='runs'))])
@@ -118,6 +147,8 @@ def report_training(
     shown = ['epochs', 'ms_per_step', 'schedule_seconds', 'gflops', 'utilisation', 'test_accuracy',
         'runs']
     print(f'{head}\n\n{table[shown].round(4).to_string()}\n')
+    causes = [c for c in table if c.endswith('_ms')]
+    print(f'{table[causes].round(1).to_string()}\n')
     for ours,theirs in challenges.items():
         ratio = table.schedule_seconds[theirs]/table.schedule_seconds[ours]
         print(f'{ours} takes 1/{ratio:.1f} of the time of {theirs}')
@@ -131,6 +162,63 @@ def keep_table(
     "Write a table to the results folder"
     path = results_dir(out)/f'{name}.csv'
     write_atomic(path, lambda p: table.to_csv(p, index_label=index, float_format='%.6g'))
+
+# %% ../nbs/40_bench.ipynb #7173825b
+ways = {  # of training -> what is done in a process of its own before `race`
+    'TensorFlow as it comes': 'import tensorflow; plain(); stepwise()',
+    'oneDNN': 'plain(); stepwise()',
+    'normalisation in one operation': 'stepwise()',
+    'twenty steps in a call': '',
+    'all that, batches twice as big': 'grow = 2',
+    'all that, but by XLA, a step in a call': 'stepwise(); bench.Trainer.jit_compile = True'}
+
+one_way = """import json, os, sys
+way, rounds, steps, images, *names = sys.argv[1:]
+def plain():
+    import hdr.train
+    hdr.train.fuse = lambda net: None
+def stepwise():
+    global bench
+    from hdr import bench
+    bench.steps_a_call = 0
+grow = 1
+exec(way)
+from hdr.bench import time_steps
+print(json.dumps(time_steps(names, int(rounds), int(steps), int(images), grow)))"""
+
+def time_steps(
+    names:Sequence[str],  # of recipes
+    rounds:int=5,  # turns of each
+    steps:int=40,  # a turn
+    images:int=0,  # of the training part; 0: all
+    grow:int=1,  # times the batch of the recipe
+) -> dict:  # recipe -> [milliseconds for a batch of the recipe, share of the matrix-product rate]
+    "How training goes in this process"
+    data, before = prepare(parts(images=images)), matmul_rate()
+    found = race({n: replace(recipes[n], batch=grow*recipes[n].batch) for n in names}, data, rounds, steps)
+    peak = max(before, matmul_rate())
+    return {n: [r.ms_per_step/grow, r.gflops/peak] for n,r in found.iterrows()}
+
+def bench_steps(
+    rounds:int=5,  # turns of each
+    out:Path|str='',  # the results folder
+    images:int=0,  # train on the first so many of the training part; 0: on all
+    steps:int=20,  # a turn
+    names:Sequence[str]=('quick', 'swift', 'small', 'base'),  # recipes
+    only:Sequence[str]=tuple(ways),  # which ways
+) -> pd.DataFrame:  # a row a way and recipe: ms_per_step, utilisation
+    "Time each way of training, print the table, and write it to bench_steps.csv"
+    env, rows = {k: v for k,v in os.environ.items() if k != 'TF_ENABLE_ONEDNN_OPTS'}, []
+    for way in only:
+        words = sys.executable, '-c', one_way, ways[way], *map(str, (rounds, steps, images)), *names
+        done = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        rows += [dict(way=way, recipe=n, ms_per_step=ms, utilisation=u) for n,(ms,u) in found.items()]
+        print(f'{way:40}', '  '.join(f'{n} {ms:.1f} ms, {u:.0%}' for n,(ms,u) in found.items()), flush=True)
+    table = pd.DataFrame(rows).set_index('way')
+    keep_table(table, 'bench_steps', out, 'way')
+    return table
+
 
 # %% ../nbs/40_bench.ipynb #48521b5f
 probe = '''import subprocess, sys

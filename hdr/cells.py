@@ -106,6 +106,13 @@ def cell_corners(
         ('bottom','right'), ('bottom','left'))])
 
 # %% ../nbs/24_cells.ipynb #5e621115
+def is_squared(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> bool:
+    "Do lines go on in the middle of the picture, too? Then its paper is squared"
+    score = line_scores(ink)[0] > .9
+    return bool(score[int(.35*len(score)):int(.65*len(score))].any())
+
 def looks_cut_tightly(
     sides:dict[str,Side],
     boxes:np.ndarray,  # (n,5) of what lies between them
@@ -122,7 +129,7 @@ def lay_out_cell(
 ) -> tuple[Layout,Place]|None:  # None: it is no picture of a cell
     "The room of a cell, without its walls and rules"
     sides = find_sides(ink)
-    if not sides: return None
+    if not sides or is_squared(ink): return None
     thick = max(s.thick for s in sides.values())
     bands = np.zeros((2, *ink.shape), np.uint8)
     for k,s in sides.items():
@@ -150,3 +157,18 @@ def read_cut_cell(
     line = Line(place.text, place.digits)
     line.said = place.said
     return [line]
+
+# %% ../nbs/24_cells.ipynb #75173906
+least_page = 200  # pixels
+
+def keep_boxes(
+    layout,  # by `find_layout`, of a picture that is too low for a page
+):
+    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
+    some"""
+    wide = .4*layout.ink.shape[1]
+    def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
+    layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]
+    layout.combs = [g for g in layout.combs if g[-1].box[2]-g[0].box[0] > wide
+        and all(min(n.sides) > .85 for n in g)]
+

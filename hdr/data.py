@@ -562,7 +562,7 @@ def normalize(
     x:np.ndarray,  # (n,28,28) uint8, 0..255
 ) -> np.ndarray:  # (n,28,28,1) float32, 0..1
     "Bytes to the floats a network wants, with a channel axis"
-    return (x.astype(np.float32) / 255)[..., None]
+    return np.divide(x, 255, dtype=np.float32)[..., None]
 
 # %% ../nbs/00_data.ipynb #a899e993
 def one_hot(

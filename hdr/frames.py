@@ -193,6 +193,23 @@ def ticked_line(
     return open_net([y-1.3*best[1], y], np.linspace(base.start, base.end, best[0]+1), Curves([base], size),
         Curves([], size), 't')
 
+# %% ../nbs/24_frames.ipynb #eafe1597
+def is_print(
+    net:Net,  # a row of boxes
+    b:np.ndarray,  # (n,>=4) boxes of marks
+) -> bool:
+    "Is a row of boxes made of letters: no higher than other marks, or with some close beside it?"
+    x0, y0, x1, y1 = net.box
+    high, (w, h) = y1-y0, (b[:,2:4]-b[:,:2]).T
+    x, y = (b[:,0]+b[:,2])/2, (b[:,1]+b[:,3])/2
+    others = h[(x < x0) | (x > x1) | (y < y0) | (y > y1)]
+    if len(others) and high < 1.4*np.percentile(others, 80): return True
+    alike = (np.minimum(b[:,3], y1)-np.maximum(b[:,1], y0) > .45*high) & (h < 1.5*high) & (w > .3*high)
+    left, right = (x0-b[:,2])/high, (b[:,0]-x1)/high
+    beside = (left > -.15) & (left < .3) | (right > -.15) & (right < .3)
+    return bool((alike & beside & (w < 4*high)).any())
+
+
 # %% ../nbs/24_frames.ipynb #fb7397f9
 def join_boxes(
     nets:list[Net],  # rows of boxes
@@ -504,6 +521,7 @@ def find_layout(
     bands = draw_bands(nets+combs, drawn, ink.shape, int(thick+max(4, .3*size)))
     clean = erase_rules(ink, covers[0] & bands[0], covers[1] & bands[1], thick)
     b = mark_boxes(clean, size)
+    combs = [n for n in combs if not is_print(n, b)]
     nets = [split_rows(n, b, size) for n in nets]
     more = nets_across(walls, b, size, ink.shape)+nets_along(lines, b, size, ink.shape)
     used = {id(r) for _,g in more for r in g}

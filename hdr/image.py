@@ -94,9 +94,10 @@ def to_grey(
     "Grey pixels of an image; behind transparent ones is paper that the ink stands out from"
     if image.mode.startswith(('I', 'F')): return to_levels(np.asarray(image), notes)
     if image.has_transparency_data: return on_paper(image)
-    out = np.empty(image.size[::-1], np.uint8)
+    out, whole = np.empty(image.size[::-1], np.uint8), slice(0, image.height)
     for rows in bands(*out.shape):
-        out[rows] = np.asarray(image.crop((0, rows.start, image.width, rows.stop)).convert('L'))
+        part = image if rows == whole else image.crop((0, rows.start, image.width, rows.stop))
+        out[rows] = np.asarray(part if part.mode == 'L' else part.convert('L'))
     if notes is not None and 1 < out.max() <= 16: notes.append('nearly black')
     return out
 
@@ -162,11 +163,17 @@ turns = {  # EXIF -> x and y of the file by those of the upright picture; and wi
     5: ((0,1), (1,0), (0,0)), 6: ((0,1), (-1,0), (0,1)),
     7: ((0,-1), (-1,0), (1,1)), 8: ((0,-1), (1,0), (1,0))}
 
+exif_places = {'exif', 'Raw profile type exif', 'XML:com.adobe.xmp', 'xmp'}  # where Pillow has them
+
 def orientation(
     image:Image.Image,  # of a file
 ) -> int:  # 1..8, as EXIF counts; 1: upright, or nothing that can be understood is said
     "How the camera was held"
-    try: k = image.getexif().get(0x112, 1)
+    try:
+        if image.format == 'PNG':
+            image.load()  # notes may stand behind the pixels
+            if not exif_places & image.info.keys(): return 1
+        k = image.getexif().get(0x112, 1)
     except Exception: return 1  # damaged notes do not spoil the picture
     return k if k in turns else 1
 

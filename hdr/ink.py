@@ -38,7 +38,9 @@ def percentile(
     "What NumPy says, without its many looks at one small picture"
     at = (a.size-1)*(q/100)
     k = int(at)
-    low, high = np.partition(a, (k, min(k+1, a.size-1)), axis=None)[k:k+2][[0, -1]]
+    ordered = np.partition(a.astype(np.float32) if a.dtype == np.uint8 else a, k, axis=None)
+    low = a.dtype.type(ordered[k])  # for one place, and for floats, there is a fast way
+    high = a.dtype.type(ordered[k+1:].min()) if k+1 < a.size else low
     return low+(high-low)*(at-k) if at-k < .5 else high-(high-low)*(1-at+k)
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def page_levels(
 ) -> tuple[float,float]|None:  # as of `digit_levels`
     "Most of a page is paper: its median, and half as much again, is noise; full ink is in dark strokes"
     some = missing[::max(1, len(missing)//1000), ::max(1, missing.shape[1]//1000)]
-    noise = 1.5*float(np.median(some))
+    noise = 1.5*float(percentile(some, 50))
     strong = some[some > max(.06, 4*noise)]
     top = max(.12, float(percentile(strong, 85)) if len(strong) > 10 else 1.)
     return min(.15, 3*noise/top)*top, .97*top
@@ -88,6 +90,12 @@ def rescale(
     if factor == 1: return a
     return cv2.resize(a, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
 
+def limited(
+    a:np.ndarray,  # float32; is changed
+) -> np.ndarray:  # the same, 0..1
+    "What NumPy's `clip` does, which looks long at a small picture"
+    return np.minimum(np.maximum(a, np.float32(0), out=a), np.float32(1), out=a)
+
 # %% ../nbs/11_ink.ipynb #a68775b9
 def light_share(
     grey:np.ndarray,  # (h,w) uint8
@@ -100,7 +108,7 @@ def light_share(
     high, low = (f(g, around).astype(np.float32) for f in (cv2.dilate, cv2.erode))
     contrast = high-low
     near = contrast >= .6*percentile(contrast, 99)
-    inside = float((g > (high+low)/2)[near].mean())
+    inside = np.count_nonzero((g > (high+low)/2) & near)/np.count_nonzero(near)
     if not how.alone: return inside
     edge = np.concatenate([g[0], g[-1], g[:,0], g[:,-1]])
     return (inside + float((edge > (float(g.max()) + float(g.min()))/2).mean()))/2
@@ -131,9 +139,9 @@ def light_missing(
     size, white = grey.shape[::-1], float(percentile(ground, 90))
     under = cv2.resize(ground, size, interpolation=cv2.INTER_LINEAR)
     least = np.float32(40 if writing[of].alone else max(1, .35*white))
-    out = np.asarray(cv2.subtract(under, grey))/np.maximum(under, least).astype(np.float32)
-    if writing[of].alone: return out
-    desk = (ground < .35*white).astype(np.uint8)
+    out = np.asarray(cv2.subtract(under, grey))/np.maximum(under, least).astype(np.float32, copy=False)
+    desk = (ground < .35*white).view(np.uint8)
+    if writing[of].alone or not cv2.countNonZero(desk): return out
     beyond = cv2.dilate(desk, np.ones((7,7), np.uint8))  # and the edge of the paper
     out[cv2.resize(beyond, size, interpolation=cv2.INTER_NEAREST) > 0] = 0
     return out
@@ -161,7 +169,9 @@ def ink(
     levels = writing[of].levels(missing)
     if levels is None: return np.zeros_like(missing)
     faint, full = map(np.float32, levels)
-    return ((missing-faint)/(full-faint)).clip(0, 1)
+    missing -= faint
+    missing /= full-faint
+    return limited(missing)
 
 # %% ../nbs/11_ink.ipynb #24a9699f
 def page_ink(
@@ -213,11 +223,24 @@ def binarise(
     high:float=.55,  # ink that every stroke has somewhere
 ) -> np.ndarray:  # (h,w) uint8, 1 where ink is
     "Faint ink counts where it hangs together with strong ink (hysteresis, Canny 1986)"
-    n, labels = cv2.connectedComponents((ink > low).astype(np.uint8), connectivity=8)
+    mask = (ink > low).view(np.uint8)
+    kind = cv2.CV_16U if mask.size < 1 << 17 else cv2.CV_32S
+    n, labels = cv2.connectedComponentsWithAlgorithm(mask, 8, kind, cv2.CCL_DEFAULT)
     keep = np.zeros(n, np.uint8)
     keep[labels[ink > high]] = 1
     keep[0] = 0
-    return keep.take(np.asarray(labels))
+    return mask if keep[1:].all() else look_up(keep, labels)
+
+def look_up(
+    table:np.ndarray,  # (n,) uint8, 0 or 1
+    labels:np.ndarray,  # (h,w) numbers below n
+) -> np.ndarray:  # (h,w) uint8
+    "`table[labels]`; where there are few it takes half the time"
+    if len(table) > 256: return table.take(labels)
+    if table[0] == 0 and table[1:].all(): return (labels > 0).view(np.uint8)
+    full = np.zeros(256, np.uint8)
+    full[:len(table)] = table
+    return cv2.LUT(labels.astype(np.uint8), full)
 
 # %% ../nbs/11_ink.ipynb #8a0289cd
 def components_with_stats(
@@ -237,24 +260,35 @@ def find_rules(
     "Thin runs of ink, far longer than a digit is wide once they are joined"
     run = max(8, int(run))
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1,run), np.uint8))
-    if not runs.any(): return runs
+    if not cv2.countNonZero(runs): return runs
     joined = cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((3,run//2), np.uint8))
+    if widest(joined) <= least: return np.zeros_like(mask)
     labels, stats = components_with_stats(joined)
     w, area = stats[:,cv2.CC_STAT_WIDTH], stats[:,cv2.CC_STAT_AREA]
     long = (w > least) & (area < thick*w) & (np.arange(len(stats)) > 0)
-    rules = long.astype(np.uint8).take(labels)
-    same_row = rules.sum(1, keepdims=True) > .25*mask.shape[1]
-    rules |= runs*same_row.astype(np.uint8)  # what is broken off them
+    if not long.any(): return np.zeros_like(mask)
+    rules = look_up(long.view(np.uint8), labels)
+    same_row = cv2.reduce(rules, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) > .25*mask.shape[1]
+    rules |= runs*same_row.view(np.uint8)  # what is broken off them
     return cv2.dilate(rules, np.ones((3,1), np.uint8)) & mask
+
+def widest(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+) -> int:  # pixels
+    "How wide the widest piece is, by outlines: no piece inside another is wider than that"
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return max((cv2.boundingRect(c)[2] for c in outlines), default=0)
 
 # %% ../nbs/11_ink.ipynb #210ccffd
 def rule_thickness(
     rules:np.ndarray,  # (h,w) uint8, 1 where horizontal rules are
 ) -> int:  # pixels
     "How thick rules are at most, bar a few places"
-    columns = rules.sum(0)
-    edges = np.maximum(1, (np.diff(rules.astype(np.int8), axis=0, prepend=0) == 1).sum(0))
-    return max(1, int(np.percentile((columns/edges)[columns > 0], 90)))
+    begins = rules.copy()
+    begins[1:] = rules[1:] > rules[:-1]
+    columns, edges = (cv2.reduce(a, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0] for a in (rules, begins))
+    some = columns > 0
+    return max(1, int(percentile(columns[some]/edges[some], 90)))
 
 def crossing_strokes(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -275,12 +309,13 @@ def remove_rules(
     "Take out rules and boxes, but leave strokes that cross or touch them"
     along = np.ones((1,max(8, int(run))), np.uint8)
     for turn in 0, 1:
-        if not cv2.erode(mask, along.T if turn else along).any(): continue  # nothing is straight
-        m = np.ascontiguousarray(mask.T) if turn else mask
+        if mask.shape[1-turn] <= least[turn]: continue  # there is no room for a rule
+        if not cv2.countNonZero(cv2.erode(mask, along.T if turn else along)): continue  # nothing is straight
+        m = cv2.transpose(mask) if turn else mask
         rules = find_rules(m, run, least[turn], thick)
-        if not rules.any(): continue
+        if not cv2.countNonZero(rules): continue
         if boxes and not turn:
-            apart = np.ptp(np.flatnonzero(rules.any(1)))
+            apart = cv2.boundingRect(rules)[3]-1
             least = 0, min(least[1], max(1.5*run, .8*apart))  # the sides of a box
         m = m & (1-rules | crossing_strokes(m, rules))
         mask = m.T if turn else m
@@ -384,21 +419,23 @@ def resized(
 ) -> np.ndarray:  # (h,w) float32, 0..1
     "Enlarged or averaged down, proportions kept"
     f = side/max(a.shape)
-    size = tuple(max(1, round(n*f)) for n in a.shape[::-1])
-    return cv2.resize(a, size, interpolation=cv2.INTER_AREA if f < 1 else cv2.INTER_CUBIC).clip(0, 1)
+    size = max(1, round(a.shape[1]*f)), max(1, round(a.shape[0]*f))
+    return limited(cv2.resize(a, size, interpolation=cv2.INTER_AREA if f < 1 else cv2.INTER_CUBIC))
 
 # %% ../nbs/11_ink.ipynb #661c7f26
 pen_range = 1.4, 4.6  # pixels in a box of 20: nearly all digits of MNIST lie between
 
 pen_aims = 2.1, 4.2  # what thinner and what thicker strokes are brought to
 
+around = np.ones((3,3), np.uint8)
+
 def pen_width(
     a:np.ndarray,  # (h,w) float32, ink
 ) -> float:  # pixels; 0 where there is no ink
     "Mean width of the strokes: twice the distance from their ridge to the paper"
-    away = cv2.distanceTransform((a > .5).astype(np.uint8), cv2.DIST_L2, 5)
-    ridge = (away > 0) & (away >= cv2.dilate(away, np.ones((3,3), np.uint8)) - 1e-3)
-    return 2*float(away[ridge].mean()) - 1 if ridge.any() else 0.
+    away = cv2.distanceTransform((a > .5).view(np.uint8), cv2.DIST_L2, 5)
+    ridge = away[(away > 0) & (away >= cv2.dilate(away, around) - np.float32(1e-3))]
+    return 2*float(ridge.sum()/len(ridge)) - 1 if len(ridge) else 0.
 
 def fit_pen(
     a:np.ndarray,  # (h,w) float32, ink
@@ -418,10 +455,12 @@ def centred(
 ) -> np.ndarray:  # (28,28) uint8
     "By centre of mass, which MNIST has at (14,14), to the nearest pixel"
     (h, w), total = a.shape, a.sum()
-    y, x = (int(round(14 - (a.sum(1-k)@np.arange(n))/total)) for k,n in enumerate((h, w)))
-    out, y, x = np.zeros((28,28), np.float32), min(max(y, 0), 28-h), min(max(x, 0), 28-w)
-    out[y:y+h,x:x+w] = a
-    return np.round(255*out).astype(np.uint8)
+    y, x = (round(14 - float((a.sum(1-k)@places[:n])/total)) for k,n in enumerate((h, w)))
+    out, y, x = np.zeros((28,28), np.uint8), min(max(y, 0), 28-h), min(max(x, 0), 28-w)
+    out[y:y+h,x:x+w] = np.round(255*a)
+    return out
+
+places = np.arange(28.)
 
 def normalise_digit(
     a:np.ndarray,  # (h,w) float32, ink of one digit
@@ -430,7 +469,7 @@ def normalise_digit(
     "One digit in MNIST's form"
     a, width = crop(a), 0.
     if a.size and pen:
-        wide, by = resized(a, 80), 12
+        wide, by = resized(a, 80), 6
         wide = cv2.copyMakeBorder(wide, by, by, by, by, cv2.BORDER_CONSTANT)
         a, width = fit_pen(wide)
         a = crop(a)

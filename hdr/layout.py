@@ -24,9 +24,9 @@ def median_height(
     b = boxes if frame is None or frame.all() else boxes[~frame]
     if not len(b): return 20.
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    order = np.argsort(h)
-    weight = (np.minimum(w, h)[order].astype(float)**2).cumsum()
-    return float(h[order[np.searchsorted(weight, weight[-1]/2)]])
+    order = h.argsort()
+    weight = np.square(np.minimum(w, h)[order], dtype=float).cumsum()
+    return float(h[order[weight.searchsorted(weight[-1]/2)]])
 
 def find_frames(
     boxes:np.ndarray,  # (n,>=4) of components
@@ -37,11 +37,11 @@ def find_frames(
     """What is no writing by its size
 
     A box or net of rules that fills the page, a line along it or, where it is no strip, down it."""
-    w, h = boxes[:,2]-boxes[:,0], boxes[:,3]-boxes[:,1]
+    w, h = (boxes[:,2:4]-boxes[:,:2]).T
     fills = (h > most*shape[0]) & (w > most*shape[1])
     along = (w > .6*shape[1]) & (h < thin*w)
-    down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0])
-    return fills | along | down & (shape[1] < 1.5*shape[0])
+    down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0]) if shape[1] < 1.5*shape[0] else False
+    return fills | along | down
 
 def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -56,15 +56,18 @@ def component_boxes(
 ) -> np.ndarray:  # (n,4) x0, y0, x1, y1, in any order
     "Where they are, by their outer contours: it takes a quarter of the time"
     contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    some = [cv2.boundingRect(c) for c,(*_,parent) in zip(contours, tree[0]) if parent < 0] if contours else []
-    b = np.array(some, np.int32).reshape(-1, 4)
-    return np.hstack([b[:,:2], b[:,:2]+b[:,2:]])
+    outer = tree[0,:,3].tolist() if contours else []
+    b = np.array([cv2.boundingRect(c) for c,k in zip(contours, outer) if k < 0], np.int32).reshape(-1, 4)
+    b[:,2:] += b[:,:2]
+    return b
 
 # %% ../nbs/21_layout.ipynb #6436833a
 def remove_background(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> np.ndarray:  # the same
     "Dark ground beside the sheet, too wide for a stroke and open to the edge, is no ink"
+    few = np.ascontiguousarray(mask[::2,::2])  # what is so wide shows here, too
+    if not cv2.countNonZero(cv2.erode(few, np.ones((4,4), np.uint8))): return mask
     k = max(15, min(mask.shape)//25)
     square, wide = np.ones((k,k), np.uint8), cv2.copyMakeBorder(mask, k, k, k, k, cv2.BORDER_REPLICATE)
     inside = cv2.erode(wide, square)
@@ -116,16 +119,19 @@ def chain_into_lines(
 ) -> list[list[int]]:  # rows of `boxes`, from left to right, in each line
     "From left to right, each glyph goes on the line whose end is at its height"
     lines:list[list[int]] = []
-    last = np.zeros((3, len(boxes)), boxes.dtype)  # y0, x1, y1 of the end of each
-    for i in np.argsort(boxes[:,0], kind='stable').tolist():
-        x0, y0, x1, y1 = boxes[i,:4].tolist()
-        top, right, bottom = last[:,:len(lines)]
-        overlap = np.minimum(bottom, y1) - np.maximum(top, y0)
-        share = overlap/np.minimum(bottom-top, y1-y0) - np.maximum(0, x0-right)/(100*size)
-        k = int(share.argmax()) if lines else 0
-        if lines and share[k] > .4: lines[k].append(i)
-        else: k = len(lines); lines.append([i])
-        last[:,k] = y0, x1, y1
+    ends:list[tuple] = []  # y0, x1, y1 of the end of each
+    all_ = boxes[:,:4].tolist()
+    for i in boxes[:,0].argsort(kind='stable').tolist():
+        x0, y0, x1, y1 = all_[i]
+        k, most = len(lines), .4
+        for j,(top,right,bottom) in enumerate(ends):
+            if top >= y1 or bottom <= y0: continue
+            overlap = min(bottom, y1)-max(top, y0)
+            share = overlap/min(bottom-top, y1-y0) - max(0, x0-right)/(100*size)
+            if share > most: k, most = j, share
+        if k == len(lines): lines.append([])
+        lines[k].append(i)
+        ends[k:k+1] = [(y0, x1, y1)]
     return lines
 
 # %% ../nbs/21_layout.ipynb #9a0138b7
@@ -142,7 +148,8 @@ def find_lines(
     for i in np.flatnonzero(~tall):
         away = box_distances(boxes[i], boxes[members])
         if away.min() < .8*size: lines[line_of[away.argmin()]].append(int(i))
-    full = [np.array(sorted(l, key=lambda i: boxes[i,0]+boxes[i,2])) for l in lines]
+    middle = (boxes[:,0]+boxes[:,2]).tolist()
+    full = [np.array(sorted(l, key=middle.__getitem__)) for l in lines]
     return sorted(full, key=lambda l: median((boxes[l,1]+boxes[l,3]).tolist()))
 
 def box_distances(
@@ -299,6 +306,7 @@ def find_letters(
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
     first:int=6,  # glyphs of a line that are looked at first
+    lines:list[np.ndarray]=[],  # by `find_lines`, where they are known
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (n,4) boxes of letters; (m,4) of the others; evidence
     """What is written in words that are rather no digits, and what speaks for digits on this page
 
@@ -314,7 +322,7 @@ def find_letters(
         if len(new): odds[new] = digit_log_odds(glyphs_to_mnist(ink, labels, b[new]), model)[1]-enough
         asked[new] = True
         return float(odds[i].mean()) if len(i) else 0.
-    lines = find_lines(b, size)
+    lines = lines or find_lines(b, size)
     page = ask(evenly(l[single[l]], first) for l in lines)
     doubtful = [l for l in lines if odds[l].min() < 0 or page < 0]
     ask(l[single[l]] for l in doubtful)
@@ -322,7 +330,8 @@ def find_letters(
     of = lambda some: odds[some[single[some]]]
     letters = [part for part,l in words if is_letters(of(part), of(l), page, weight)]
     some, every = (np.concatenate([[], *i]).astype(int) for i in (letters, lines))
-    return b[some,:4], b[np.setdiff1d(every, some),:4], page
+    rest = np.setdiff1d(every, some) if len(some) else np.sort(every)
+    return b[some,:4], b[rest,:4], page
 
 def evenly(
     values:np.ndarray,  # (n,)
@@ -349,14 +358,16 @@ def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
-) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs, where known
+) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs and lines, where known
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    letters, rest, page = find_letters(small, found := find_glyphs(small), model, weight)
+    found = find_glyphs(small)
+    lines = find_lines(*found[1:])
+    letters, rest, page = find_letters(small, found, model, weight, lines=lines)
     def places(boxes):
         return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
-    return out, page, found if out is small else None
+    return out, page, (*found, lines) if out is small else None

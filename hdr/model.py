@@ -8,11 +8,13 @@ __all__ = ['models', 'classics', 'register', 'build', 'macs', 'cost']
 # %% ../nbs/01_model.ipynb #c6990a73
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import json, math, pickle, random, re, sys, time
 import keras
 import numpy as np
 import pandas as pd
 from contextlib import contextmanager
+from functools import partial
 from keras import layers, ops
 from pathlib import Path
 from scipy import special
@@ -230,6 +232,60 @@ def load_checkpoint(
             return pd.DataFrame()
         for v,a in zip(state, arrays): v.assign(a)
         return pd.DataFrame(json.loads(str(saved['history'])))
+
+# %% ../nbs/01_model.ipynb #589868ae
+def normalise_batch(
+    layer:layers.BatchNormalization,  # built, channels last
+    x,  # (n,...,channels) tensor
+    training:bool|None=None,  # else, and in a layer that is not trained, as Keras does it
+    mask=None,  # for Keras
+):  # like x
+    "Batch normalisation in one operation of TensorFlow"
+    if not (training and layer.trainable and x.dtype == 'float32'):
+        return type(layer).call(layer, x, training, mask)
+    import tensorflow as tf
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=x if len(x.shape) == 4 else x[:,None,None],
+        scale=layer.gamma, offset=layer.beta, mean=[], variance=[], epsilon=layer.epsilon)
+    n, keep = tf.cast(tf.size(x)//x.shape[-1], x.dtype), layer.momentum
+    found = (layer.moving_mean, mean), (layer.moving_variance, variance*(n-1)/n)  # as Keras has it
+    for kept,new in found: kept.assign(keep*kept + (1-keep)*new)
+    return tf.reshape(y, tf.shape(x))
+
+def fuse(
+    net:keras.Model,  # freshly built; trained faster from here on, where the backend is TensorFlow
+):
+    "Each batch normalisation in one piece"
+    if keras.backend.backend() != 'tensorflow': return
+    for layer in net.layers:
+        if isinstance(layer, layers.BatchNormalization): layer.call = partial(normalise_batch, layer)
+
+
+# %% ../nbs/01_model.ipynb #528cf34a
+def several_steps(
+    model:keras.Model,  # compiled
+) -> Callable:  # function of (k,n,...) inputs and (k,n,...) targets: k steps
+    "Several steps in one call of TensorFlow"
+    import tensorflow as tf
+    like = [tf.TensorSpec((None, *s), 'float32') for s in (model.input_shape, model.output_shape)]
+    @tf.function(input_signature=like, autograph=False)
+    def run(x, y):
+        def step(i): return model.train_step((x[i], y[i])) and [i+1]
+        tf.while_loop(lambda i: i < tf.shape(x)[0], step, [0])
+    return run
+
+def train_steps(
+    model:keras.Model,  # compiled
+    x:np.ndarray,  # (k*n,...) inputs, float32
+    y:np.ndarray,  # (k*n,...) targets, float32
+    steps:int=0,  # k, in one call of TensorFlow; 0: one step by Keras' own `train_on_batch`
+) -> dict:  # loss and metrics, means over all
+    "Train a step on each of k equal parts, one after the other"
+    if not steps: return model.train_on_batch(x, y, return_dict=True)
+    if not getattr(model, 'several', None): model.several = several_steps(model)
+    model.reset_metrics()
+    model.several(*(a.reshape(steps, -1, *a.shape[1:]) for a in (x, y)))
+    return {name: float(value) for name,value in model.get_metrics_result().items()}
+
 
 # %% ../nbs/01_model.ipynb #67dfe61a
 def milliseconds(

@@ -21,7 +21,7 @@ from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
 from .strings import answered, Asking, find_strings, string_network
-from .cells import read_cut_cell
+from .cells import keep_boxes, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
@@ -88,7 +88,8 @@ def boxes_on_page(
 ) -> list[list[int]]:  # on the page
     "The way back from where digits were found to where they are"
     four = (np.array(boxes).reshape(-1, 4)/scale)[:,[[0,1], [2,1], [2,3], [0,3]]]  # (n,4,2) corners
-    c = (four-m[:,2])@np.linalg.inv(m[:,:2]).T/shrink
+    turned = m[0,1] or m[1,0]  # else it was not turned at all
+    c = ((four-m[:,2])@np.linalg.inv(m[:,:2]).T if turned else four)/shrink
     low, high = np.maximum(c.min(1).round(), 0), np.minimum(c.max(1).round(), shape[::-1])
     return np.hstack([low, high]).astype(int).tolist()
 
@@ -176,19 +177,6 @@ def reject_cut_off(
         if min(x0, y0, w-x1, h-y1) <= edge: l.digits[0].rejected = True; mark_rejected(l)
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
-least_page = 200  # pixels
-
-def keep_boxes(
-    layout,  # by `find_layout`, of a picture that is too low for a page
-):
-    """Only boxes that are ruled on all sides and fill much of the picture: strokes of digits may enclose
-    some"""
-    wide = .4*layout.ink.shape[1]
-    def good(n): return n.box[2]-n.box[0] > wide and min(n.sides) > .85 and n.shape[1] > 2
-    layout.lines, layout.tables = [], [n for n in layout.tables if good(n)]
-    layout.combs = [g for g in layout.combs if g[-1].box[2]-g[0].box[0] > wide
-        and all(min(n.sides) > .85 for n in g)]
-
 def row_lines(table:Table) -> list[Line]:
     "A line for each row that has something in it"
     rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]

@@ -525,3 +525,32 @@ def plot_pairs(
     ax.spines[:].set_visible(False)
     ax.grid(False)
     return fig
+
+# %% ../nbs/03_results.ipynb #be092897
+goals = {'99.0': (25, 35), '99.3': (12, 18), '99.5': (2, 4), '99.6': (1, 2)}  # mean test accuracy in
+# percent -> in which part of the example's time: wanted at least, and hoped for
+
+def load_times(
+    out:Path|str='',  # the results folder
+) -> pd.DataFrame:  # a row a run of `hdr bench time`: goal, seed, epochs, seconds, test_accuracy, ...
+    "What was timed; no rows where nothing was"
+    path = results_dir(out)/'time_runs.csv'
+    none = ['run', 'goal', 'model', 'epochs', 'batch', 'seconds', 'test_accuracy']
+    return read_table(path, dtype=dict(goal=str)) if path.exists() else pd.DataFrame(columns=none)
+
+def time_to_accuracy(
+    times:pd.DataFrame,  # by `load_times`
+) -> pd.DataFrame:  # a row a goal: n, test_accuracy, sd, low, high, seconds, parts of the example's time
+    "Each schedule: mean accuracy over its seeds, median seconds, and how often they go into the example's"
+    rows, of = {}, times.groupby('goal')
+    rivals = {c: of.seconds.median().get(r, np.nan)
+        for c,r in dict(times_faster='example', than_helped='example_helped').items()}
+    for goal,group in of:
+        if goal not in goals: continue
+        found, seconds = over_seeds(group.test_accuracy), group.seconds.median()
+        rows[goal] = dict(**group[['model', 'epochs', 'batch']].iloc[0], n=found['n'],
+            test_accuracy=found['mean'], sd=found['sd'], low=found['low'], high=found['high'],
+            seconds=seconds, **{c: rival/seconds for c,rival in rivals.items()},
+            must=goals[goal][0], aim=goals[goal][1])
+    return pd.DataFrame.from_dict(rows, orient='index').rename_axis('goal')
+

@@ -8,6 +8,7 @@ __all__ = ['sample_paper', 'sample_string', 'sample_page', 'photograph']
 # %% ../nbs/14_samples.ipynb #3ba9332f
 import cv2
 import numpy as np
+from functools import lru_cache
 from .data import load_mnist, parts
 from .ink import crop
 
@@ -96,13 +97,17 @@ def sample_string(
     return (255*page.clip(0, 1)).astype(np.uint8), ''.join(map(str, y[i]))
 
 # %% ../nbs/14_samples.ipynb #f661602d
+@lru_cache(1)
+def validation_digits() -> tuple[np.ndarray, np.ndarray]:  # (n,28,28) uint8, (n,)
+    "MNIST's validation part, loaded once"
+    return parts()['validation']
+
 def validation_string(
     seed:int=0,
     **how,  # see `sample_string`
 ) -> tuple[np.ndarray, str]:  # (h,w) uint8; what it says
     "A string of validation digits"
-    x, y = parts()['validation']
-    return sample_string(x, y, np.random.default_rng(seed), **how)
+    return sample_string(*validation_digits(), np.random.default_rng(seed), **how)
 
 # %% ../nbs/14_samples.ipynb #8959b14b
 def sample_page(
@@ -169,8 +174,7 @@ def validation_page(
     **how,  # see `sample_page`
 ) -> tuple[np.ndarray, list[str]]:  # (h,w) uint8; what the lines say
     "A page of validation digits"
-    x, y = parts()['validation']
-    return sample_page(x, y, np.random.default_rng(seed), **how)
+    return sample_page(*validation_digits(), np.random.default_rng(seed), **how)
 
 # %% ../nbs/14_samples.ipynb #04176f7c
 def warp_glyph(

@@ -8,6 +8,7 @@ __all__ = ['to_litert', 'ship']
 # %% ../nbs/05_ship.ipynb #8551b0cb
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import hashlib, json
 import keras
 from keras import layers

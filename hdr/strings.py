@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 from .networks import home_of, Network
 from .page import Digit, Line
+from .ink import limited, look_up
 from .layout import find_glyphs, find_lines, median_height, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
@@ -52,14 +53,16 @@ def crop_strip(
     line:int=0,  # number of the line
 ) -> Strip:
     "A part of the page, as high as a strip; beyond the page there is no ink"
-    x0, y0, x1, y1 = box = [int(round(v)) for v in box]
+    x0, y0, x1, y1 = box = [round(float(v)) for v in box]
     x1, y1 = max(x1, x0+1), max(y1, y0+1)
-    here = ink[max(0,y0):max(0,y1), max(0,x0):max(0,x1)]
-    part = np.zeros((y1-y0, x1-x0), np.float32)
-    part[max(0,-y0):,max(0,-x0):][:here.shape[0],:here.shape[1]] = here
+    part = here = ink[max(0,y0):max(0,y1), max(0,x0):max(0,x1)]
+    if here.shape != (y1-y0, x1-x0):
+        part = np.zeros((y1-y0, x1-x0), np.float32)
+        part[max(0,-y0):,max(0,-x0):][:here.shape[0],:here.shape[1]] = here
     wide = max(4, round((x1-x0)*line_height/(y1-y0)))
     how = cv2.INTER_AREA if y1-y0 > line_height else cv2.INTER_LINEAR
-    return Strip(cv2.resize(part, (wide,line_height), interpolation=how).clip(0, 1), box, line)
+    seen = np.asarray(cv2.resize(part, (wide,line_height), interpolation=how), np.float32)
+    return Strip(limited(seen), box, line)
 
 # %% ../nbs/22_strings.ipynb #f60fa48b
 views = (1, .23), (.8, .23), (1.25, .23), (1, 1)  # factor of the height; what is beside, in heights
@@ -208,13 +211,19 @@ def backed_by_ink(
 ) -> list[Spike]:
     "What is said where there is ink"
     wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
-    rows = (ink[max(0,s.box[1]):max(0,s.box[3])] > 0).view(np.uint8)
+    rows = ink_mask(ink)[max(0,s.box[1]):max(0,s.box[3])]
     def backed(a, b):
         at = s.box[0]+wide*(a+b)
         left, right = (max(0, int(v)) for v in (at-near*wide, at+near*wide+1))
         part = rows[:,left:right]
         return part.size > 0 and cv2.countNonZero(cv2.reduce(part, 1, cv2.REDUCE_MAX)) > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
+
+def ink_mask(
+    ink:np.ndarray,  # (h,w), above 0 where ink is; uint8: it is one already
+) -> np.ndarray:  # (h,w) uint8, above 0 where ink is
+    "For OpenCV"
+    return ink if ink.dtype == np.uint8 else (ink > 0).view(np.uint8)
 
 def unsaid(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
@@ -237,8 +246,9 @@ def decode_strip(
 ) -> list[Digit|str]:  # digits and separators, from left to right
     "What a strip says, and where"
     out:list[Digit|str] = []
-    middle = np.array([(a+b)/2 for _,a,b in spikes])
-    ends = np.concatenate([middle[:1]-9, (middle[1:]+middle[:-1])/2, middle[-1:]+9])
+    middle = [(a+b)/2 for _,a,b in spikes]
+    between = [(a+b)/2 for a,b in zip(middle, middle[1:])]
+    ends = [*(m-9 for m in middle[:1]), *between, *(m+9 for m in middle[-1:])]
     step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
     for (k,a,b),left,right,at in zip(spikes, ends, ends[1:], middle):
         if k > 10:
@@ -265,8 +275,8 @@ def tighten_box(
     box,  # x0, y0, x1, y1
 ) -> list[int]:  # a box
     "The part of a box that has ink; all of it where there is none"
-    x0, y0, x1, y1 = (int(round(min(max(0, v), n))) for v,n in zip(box, ink.shape[::-1]*2))
-    x, y, w, h = cv2.boundingRect((ink[y0:y1,x0:x1] > 0).view(np.uint8)) if x1 > x0 and y1 > y0 else [0]*4
+    x0, y0, x1, y1 = (round(float(min(max(0, v), n))) for v,n in zip(box, ink.shape[::-1]*2))
+    x, y, w, h = cv2.boundingRect(ink_mask(ink[y0:y1,x0:x1])) if x1 > x0 and y1 > y0 else [0]*4
     return [x0+x, y0+y, x0+x+w, y0+y+h] if w else [x0, y0, max(x1, x0+1), max(y1, y0+1)]
 
 # %% ../nbs/22_strings.ipynb #6920fd66
@@ -332,7 +342,7 @@ def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
     threshold:float=.5,  # least confidence
     field:bool=False,  # the line of the tallest digits alone
-    found:tuple|None=None,  # by `find_glyphs`, where they are known
+    found:tuple|None=None,  # by `find_glyphs`, and perhaps by `find_lines`, where they are known
 ) -> list[Line]:  # from top to bottom
     "Everything from ink to lines"
     return answered(find_strings(ink, threshold, field, found))
@@ -341,14 +351,14 @@ def find_strings(
     ink:np.ndarray, threshold:float, field:bool, found:tuple|None,  # as for `read_lines`
 ) -> Asking:  # of `read_lines`
     "The same, which asks for what is said along strips"
-    labels, boxes, size = found or find_glyphs(ink)
+    labels, boxes, size, *lined = found or find_glyphs(ink)
     known = np.zeros(labels.max()+1, np.uint8)
     known[boxes[:,5]] = 1
-    rows, whole = find_lines(boxes, size), whole_picture_strips(ink)
-    alone = bool(whole) and len(rows) == 1
+    rows = lined[0] if lined else find_lines(boxes, size)
+    alone = may_be_line(ink) and len(rows) == 1
     groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
-    best = yield from best_views(groups, whole, labels)
-    lines, glyphs = [], known.take(labels)
+    best = yield from best_views(groups, ink, ink_mask(labels))
+    lines, glyphs = [], look_up(known, labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
         said = [f for p,spikes,s in row for f in decode_strip(p, spikes, s, glyphs, threshold)]
@@ -392,18 +402,46 @@ def overlap(
 
 def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`
-    whole:list[Strip],  # by `whole_picture_strips`
-    labels:np.ndarray,  # (h,w) by `find_glyphs`
+    ink:np.ndarray,  # (h,w) 0..1 of the page, which may be one line as a whole
+    glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
 ) -> Asking:  # list of (probabilities, spikes, strip) of each group, or one of the whole picture
     "Of each group the view that is read best; the whole picture, where that is as good"
-    tries = [*groups, whole] if whole else groups
-    if whole and len(groups) == 1: tries = [groups[0][:1]+whole]
-    ps = iter((yield [s for some in tries for s in some]))
-    read = [[(p, backed_by_ink(p, s, labels), s) for s,p in zip(some, ps)] for some in tries]
+    wide = may_be_line(ink)
+    if wide and len(groups) == 1:
+        (first,), = yield from look_along([groups[0][:1]], glyphs)
+        if is_certain(*first, glyphs): return [first]
+        more, = yield from look_along([whole_picture_strips(ink)], glyphs)
+        read = [[first, *more]]
+    else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
     best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
-    if not whole: return best
+    if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
     return best[-1:] if one > sum(rest)-1 else best[:-1]  # in doubt of a digit, one line
+
+def look_along(
+    groups:list[list[Strip]],  # several views each
+    glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+) -> Asking:  # list of lists of (probabilities, spikes, strip)
+    "What is said along each view where there is ink"
+    ps = iter((yield [s for some in groups for s in some]))
+    return [[(p, backed_by_ink(p, s, glyphs), s) for s,p in zip(some, ps)] for some in groups]
+
+certain = .95  # of a digit or sign, and .02 of one more: no second look
+
+def is_certain(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    spikes:list[Spike],  # those of them that count
+    s:Strip,
+    glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+    more:float=.02,  # most probability of anything else between them
+) -> bool:
+    "Is all that is said sure and backed, is the silence sure, too, and is there no ink beside the strip?"
+    if not spikes or len(spikes) < len(ctc_best_path(p)): return False
+    sure, noise = p.max(1).tolist(), 1-p[:,0]
+    if min(max(sure[a:b]) for _,a,b in spikes) <= certain: return False
+    for _,a,b in spikes: noise[max(0, a-1):b+1] = 0
+    x, _, w, _ = cv2.boundingRect(glyphs)
+    return bool(noise.max() < more and s.box[0] <= x and x+w <= s.box[2])
 
 def digit_height(
     line:Line,
@@ -416,7 +454,9 @@ def expected_correct(
     spikes:list[Spike],  # those of them that count
 ) -> float:
     "How many digits are right, as far as one can tell, less those that are wrong"
-    return float(sum(2*p[a:b,k].max()-1 for k,a,b in spikes if k <= 10))
+    sure = p.max(1).tolist()
+    each = np.array([max(sure[a:b]) for k,a,b in spikes if k <= 10], np.float32)
+    return float((2*each-1).cumsum()[-1]) if len(each) else 0.
 
 def candidate_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
@@ -433,13 +473,18 @@ def candidate_strips(
     return [line_strips(ink, g, size, (left, right), line, how)
         for g,left,right in zip(some, ends, starts)]
 
+def may_be_line(
+    ink:np.ndarray,  # (h,w) of the page
+) -> bool:
+    "A picture that is wider than high may be one line"
+    return len(ink) < ink.shape[1] < 40*len(ink)
+
 def whole_picture_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
-) -> list[Strip]:  # none where the picture is higher than wide
-    "A picture that is wider than high may be one line: all of its width, at several heights"
+) -> list[Strip]:  # none where it is no line
+    "All of its width, at several heights"
     h, w = ink.shape
-    if not h < w < 40*h: return []
-    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures]
+    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if may_be_line(ink) else []
 
 # %% ../nbs/22_strings.ipynb #04a8176e
 def digit_probabilities(

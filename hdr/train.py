@@ -8,6 +8,7 @@ __all__ = ['recipes', 'Recipe', 'fit', 'load_trained', 'train', 'DigitClassifier
 # %% ../nbs/02_train.ipynb #44f05b61
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import hashlib, json, shutil, tempfile, time
 import keras
 import numpy as np
@@ -25,7 +26,8 @@ from typing import Any, Callable
 from .data import (cache_dir, data_sha256, git_revision, hardware, normalize, one_hot, parts,
     read_table, results_dir, versions, write_atomic)
 from .model import (among_digits, as_rows, build, classic_cost, classics, cost, for_classes,
-    full_ink, load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores, seeded)
+    full_ink, fuse, load_checkpoint, one_by_one, peak_memory, save_checkpoint, score, scores,
+    seeded, train_steps)
 from .augment import augment
 
 # %% ../nbs/02_train.ipynb #4e1b6735
@@ -113,12 +115,22 @@ def compile_recipe(
     "Build what the recipe trains"
     net = build(recipe.model)
     if classes and recipe.model not in model_losses: net = for_classes(net, classes)
+    fuse(net)
     model = keras.Sequential([keras.Input((28,28,1)), Augment(**recipe.augmentation), net])
     usual = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     loss, metric = model_losses.get(recipe.model, lambda: (usual, 'accuracy'))()
     model.compile(make_optimizer(recipe, steps, epochs), loss, metrics=[metric])
     model.optimizer.build(model.trainable_variables)
+    make_metrics(model)
     return net, model
+
+def make_metrics(
+    model:keras.Model,  # compiled, with one answer
+):
+    "Metrics make their variables now: those made while a step is traced have it traced twice"
+    answer = np.zeros((1, model.output_shape[-1]), np.float32)
+    model.compute_metrics(None, answer, answer)
+    model.reset_metrics()
 
 # %% ../nbs/02_train.ipynb #27d8d228
 def check_room(
@@ -167,27 +179,42 @@ def keras_logs(row):  # with `validation_accuracy`, ... -> dict with `val_accura
 def without_augmentation(model:keras.Model):  # by `compile_recipe`
     "From here on, images as they are"
     if not model.layers[0].knobs: return
-    model.layers[0].knobs = {}
+    model.layers[0].knobs, model.several = {}, None
     model.make_train_function(force=True)
 
 # %% ../nbs/02_train.ipynb #7bb97d96
+steps_a_call = 20 if keras.backend.backend() == 'tensorflow' else 0  # 0: by `train_on_batch`
+
 def train_epoch(
     model:keras.Model,  # compiled
     batches:list,  # in the order in which they are seen
     take:Callable,  # function of one of them -> (inputs, targets)
     title:str='',  # for the progress bar; '': no bar
+    together:int=0,  # so many at most in one call; only where batches are arrays of places
 ) -> dict:  # means over all examples: train_loss, train_accuracy, ...; learning_rate, seconds
     "One pass over what is learned from"
     start, rate, seen = time.perf_counter(), float(model.optimizer.learning_rate), 0
     sums:dict[str, float] = {}
-    with tqdm(batches, title, leave=False, mininterval=1, unit='step', disable=not title) as bar:
-        for batch in bar:
+    calls = in_calls(batches, together) if together else [(b, 0) for b in batches]
+    with tqdm(total=len(batches), desc=title, leave=False, mininterval=1, unit='step',
+            disable=not title) as bar:
+        for batch,steps in calls:
             x, y = take(batch)
-            log, seen = model.train_on_batch(x, y, return_dict=True), seen + len(x)
+            log, seen = train_steps(model, x, y, steps), seen + len(x)
             for name,value in log.items(): sums[name] = sums.get(name, 0.) + len(x)*float(value)
             bar.set_postfix_str(f'loss {sums["loss"]/seen:.4f}', refresh=False)
+            bar.update(steps or 1)
     means = {f'train_{name}': total/seen for name,total in sorted(sums.items())}
     return dict(means, learning_rate=rate, seconds=time.perf_counter() - start)
+
+def in_calls(
+    batches:list[np.ndarray],  # places, as many in each but the last
+    most:int,  # batches in a call
+) -> list[tuple[np.ndarray, int]]:  # places, and how many batches they are
+    "Batches that are trained in one call"
+    whole = len(batches) - (len(batches[-1]) != len(batches[0]))
+    cuts = [*range(0, whole, most), whole, *range(whole+1, len(batches)+1)]
+    return [(np.concatenate(batches[a:b]), b-a) for a,b in zip(cuts, cuts[1:])]
 
 # %% ../nbs/02_train.ipynb #c7cb20e7
 def run_epochs(
@@ -199,6 +226,7 @@ def run_epochs(
     epochs:int,  # of this run
     checkpoint:Path|None=None,  # written after each epoch; where it exists, training goes on from there
     quiet:bool=False,  # no bar, no lines
+    together:int=0,  # as for `train_epoch`
 ) -> pd.DataFrame:  # the history, a row an epoch
     "Train a compiled model; a loss that is no number is a `FloatingPointError`"
     if checkpoint: check_room(checkpoint.parent, 40*model.count_params()/1e6)
@@ -208,7 +236,7 @@ def run_epochs(
     for epoch in range(len(history), epochs):
         if epoch >= epochs - recipe.clean: without_augmentation(model)
         title = '' if quiet else f'epoch {epoch+1:2}/{epochs}'
-        row = dict(epoch=epoch+1, **train_epoch(model, batches(epoch), take, title))
+        row = dict(epoch=epoch+1, **train_epoch(model, batches(epoch), take, title, together))
         if not np.isfinite(row['train_loss']): raise FloatingPointError(
             f'{recipe.model}: the loss of epoch {epoch+1} is no number; lower the learning rate')
         row.update(evaluate())
@@ -241,7 +269,8 @@ def fit(
         return dict(validation_accuracy=accuracy, validation_loss=loss)
     with seeded(seed, deterministic):
         net, model = compile_recipe(recipe, -(-len(x)//size), epochs, y.shape[1])
-        return net, run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint, quiet)
+        return net, run_epochs(model, recipe, batches, take, evaluate, epochs, checkpoint, quiet,
+            steps_a_call)
 
 # %% ../nbs/02_train.ipynb #88a766a6
 def run_name(

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/15_train_digits.ipynb #61639f54
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import keras
 import numpy as np
 import pandas as pd

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/29_train_pages.ipynb #b36469a2
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 import keras
 import numpy as np
 import pandas as pd

@@ -247,3 +247,8 @@ def test_navigation_has_every_notebook_in_its_group():
     assert sections == {g: found for g, found in here.items() if found} and list(sections) == [
         g for g in GROUPS if here[g]
     ]
+
+def test_readme_names_each_room():
+    listed = re.search(r'## What is where\n+```\n(.*?)\nhdr/ ', (ROOT/'README.md').read_text(), re.S)
+    missing = set(ROOMS)-set(re.findall(r'[a-z_]+', listed[1]))
+    assert not missing, sorted(missing)

@@ -259,14 +259,14 @@ def fuse(
     for layer in net.layers:
         if isinstance(layer, layers.BatchNormalization): layer.call = partial(normalise_batch, layer)
 
-
 # %% ../nbs/01_model.ipynb #528cf34a
 def several_steps(
     model:keras.Model,  # compiled
+    y:np.ndarray,  # (n,...) targets such as it will see: there may be more of them than outputs
 ) -> Callable:  # function of (k,n,...) inputs and (k,n,...) targets: k steps
     "Several steps in one call of TensorFlow"
     import tensorflow as tf
-    like = [tf.TensorSpec((None, *s), 'float32') for s in (model.input_shape, model.output_shape)]
+    like = [tf.TensorSpec((None, None, *s[1:]), 'float32') for s in (model.input_shape, y.shape)]
     @tf.function(input_signature=like, autograph=False)
     def run(x, y):
         def step(i): return model.train_step((x[i], y[i])) and [i+1]
@@ -281,11 +281,10 @@ def train_steps(
 ) -> dict:  # loss and metrics, means over all
     "Train a step on each of k equal parts, one after the other"
     if not steps: return model.train_on_batch(x, y, return_dict=True)
-    if not getattr(model, 'several', None): model.several = several_steps(model)
+    if not getattr(model, 'several', None): model.several = several_steps(model, y)
     model.reset_metrics()
     model.several(*(a.reshape(steps, -1, *a.shape[1:]) for a in (x, y)))
     return {name: float(value) for name,value in model.get_metrics_result().items()}
-
 
 # %% ../nbs/01_model.ipynb #67dfe61a
 def milliseconds(

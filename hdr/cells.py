@@ -110,9 +110,11 @@ def cell_corners(
 def is_squared(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> bool:
-    "Do lines go on in the middle of the picture, too? Then its paper is squared"
-    score = line_scores(ink)[0] > .9
-    return bool(score[int(.35*len(score)):int(.65*len(score))].any())
+    "Do lines go on in the middle of the picture, too, down or across? Then its paper is squared"
+    def middle(a):
+        score = line_scores(np.ascontiguousarray(a))[0]
+        return score[int(.35*len(score)):int(.65*len(score))].max(initial=0) > .97  # whole
+    return middle(ink) or middle(ink.T)
 
 def looks_cut_tightly(
     sides:dict[str,Side],
@@ -129,7 +131,7 @@ def lay_out_cell(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[Layout,Place]|None:  # None: it is no picture of a cell
     "The room of a cell, without its walls and rules"
-    sides = find_sides(ink)
+    sides = find_sides(ink) if min(ink.shape) > 2*pieces else {}
     if not sides or is_squared(ink): return None
     thick = max(s.thick for s in sides.values())
     bands = np.zeros((2, *ink.shape), np.uint8)
@@ -154,6 +156,7 @@ def read_cut_cell(
     layout, place = found
     read_places(layout, [place], [], threshold)
     clear_words([((0, 0, 1, 1), place)])
+    for d in place.digits: d.top[0] = [d.digit, d.confidence]  # perhaps a word: it is less sure
     if not place.digits: return []
     line = Line(place.text, place.digits)
     line.said = place.said

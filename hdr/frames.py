@@ -309,7 +309,7 @@ def nets_across(
             for x,s in ((xs[0], -1), (xs[-1], 1)))
         beyond = inside[inside[:,0] > high][:,0].min(initial=shape[1])-.4*size
         if high > xs[-1]+1.2*size: high = max(high, min(xs[-1]+wide, beyond))  # no longer than its head?
-        xs = [low]*(low < xs[0]-1.2*size)+xs+[high]*(high > xs[-1]+1.2*size)
+        xs = [low]*bool(low < xs[0]-1.2*size)+xs+[high]*bool(high > xs[-1]+1.2*size)
         if len(xs) < 3: continue
         net = split_rows(open_net([y0,y1], xs, Curves([], size), Curves(g, size), 'tb'), b, size)
         if len(net.ys) > 3: out.append((net, g))

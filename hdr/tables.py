@@ -121,7 +121,7 @@ def clear_words(cells:list[tuple[tuple[int,int,int,int], Place]], least:float=-.
                 and usual > 2)  # a digit by itself, where the others are numbers
             evidence = p.evidence+.5*min(0, usual)+alone
             if evidence < least: p.text, p.digits = '', []
-            p.number = 1/(1+np.exp(-evidence))
+            p.number = float(1/(1+np.exp(-evidence)))
             for d in p.digits: d.confidence = min(d.confidence, round(p.number, 4))
 
 def doubt(p:Place, sure:float) -> tuple[bool, str]:

@@ -75,8 +75,9 @@ def find_sides(
 ) -> dict[str,Side]:  # of 'left', 'right', 'top', 'bottom' those that are seen
     "Walls of a cell that fills a picture, and its rules"
     (h, w), out = ink.shape, dict[str,Side]()
-    if left := find_wall(ink): out['left'] = left
-    if right := find_wall(np.ascontiguousarray(ink[:,::-1])):
+    far = min(.3, .35*h/w)  # walls are near the edges
+    if left := find_wall(ink, far): out['left'] = left
+    if right := find_wall(np.ascontiguousarray(ink[:,::-1]), far):
         out['right'] = Side(right.ends*[-1,1]+[w-1,0], right.thick)
     if not out: return out
     x0 = max(0, int(out['left'].ends[:,0].min())) if left else 0
@@ -110,11 +111,11 @@ def cell_corners(
 def is_squared(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> bool:
-    "Do lines go on in the middle of the picture, too, down or across? Then its paper is squared"
-    def middle(a):
-        score = line_scores(np.ascontiguousarray(a))[0]
-        return score[int(.35*len(score)):int(.65*len(score))].max(initial=0) > .97  # whole
-    return middle(ink) or middle(ink.T)
+    "Are there more lines down than two walls, or whole ones in its middle, down or across?"
+    down, across = line_scores(ink)[0], line_scores(np.ascontiguousarray(ink.T))[0]
+    lines = np.flatnonzero(down > .9)
+    def middle(score): return score[int(.35*len(score)):int(.65*len(score))].max(initial=0) > .97
+    return (np.diff(lines) > .15*len(ink)).sum() > 1 or middle(down) or middle(across)
 
 def looks_cut_tightly(
     sides:dict[str,Side],

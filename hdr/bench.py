@@ -94,7 +94,6 @@ def without(
     models[f'{name} without {what}'] = make
     return f'{name} without {what}'
 
-
 # %% ../nbs/40_bench.ipynb #d28c1896
 def shares(
     recipe:Recipe,  # what is trained
@@ -218,7 +217,6 @@ def bench_steps(
     table = pd.DataFrame(rows).set_index('way')
     keep_table(table, 'bench_steps', out, 'way')
     return table
-
 
 # %% ../nbs/40_bench.ipynb #48521b5f
 probe = '''import subprocess, sys

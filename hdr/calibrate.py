@@ -10,10 +10,10 @@ import numpy as np
 from typing import Any
 from .ink import to_mnist
 from .page import bounding_box, Digit, Field
-from .places import Place, read_apart
+from .places import digit_of, Place, read_apart
 from .recognize import shared_recognizer
 from .rules import unsure
-from .strings import best_digits, readings
+from .strings import readings
 
 # %% ../nbs/27_calibrate.ipynb #60afef17
 def read_left_marks(
@@ -32,9 +32,7 @@ def unknown_mark(p:Place) -> Digit:
     "All of its ink as one mark, rejected"
     x0, y0, x1, y1 = box = bounding_box(p.boxes[:,:4])
     r = shared_recognizer().probabilities(to_mnist(p.ink[y0:y1,x0:x1])[None])[0]
-    out:Any = Digit(int(r[:10].argmax()), round(float(r[:10].max()), 4), box, True, best_digits(r[:10]))
-    out.p = r[:10]
-    return out
+    return digit_of(r, box, True)
 
 # %% ../nbs/27_calibrate.ipynb #2d961911
 def log_odds_of(p:Any, least:float=1e-4) -> Any:

@@ -345,8 +345,8 @@ def bench(
 
         hdr bench train         use of the machine, beside the Keras example and the starting recipe
         hdr bench steps         what makes training faster, one thing after the other
-        hdr bench time          seconds to 99.0, 99.3, 99.5 and 99.6%, beside the Keras example:
-                                18 minutes; goes on where it was interrupted
+        hdr bench time          seconds to 99.0, 99.3, 99.5 and 99.6%, beside the Keras example;
+                                goes on where it was interrupted
         hdr bench recognize     a process, an image, a photograph, a batch, beside TensorFlow
         hdr bench read          a page of 500 digits and a string of 8, beside Tesseract where it
                                 is installed

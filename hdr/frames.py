@@ -209,7 +209,6 @@ def is_print(
     beside = (left > -.15) & (left < .3) | (right > -.15) & (right < .3)
     return bool((alike & beside & (w < 4*high)).any())
 
-
 # %% ../nbs/24_frames.ipynb #fb7397f9
 def join_boxes(
     nets:list[Net],  # rows of boxes

@@ -297,12 +297,17 @@ def read_apart(
     boxes = [q[:4].tolist() for q in sorted(b[tall], key=lambda q: q[0]+q[2])]
     p = shared_recognizer().probabilities(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in boxes]))
     if p[:,:10].max(1).min() < sure: return found
-    out:list[Digit|str] = []
-    for box,r in zip(boxes, p):
-        top = best_digits(r[:10])
-        d:Any = Digit(top[0][0], top[0][1], box, False, top)
-        d.p = r[:10]
-        out.append(d)
+    return [digit_of(r, box) for box,r in zip(boxes, p)]
+
+def digit_of(
+    r:np.ndarray,  # (11,) by the network for single digits
+    box:list[int],
+    rejected:bool=False,
+) -> Digit:
+    "What it likes best"
+    top = best_digits(r[:10])
+    out:Any = Digit(top[0][0], top[0][1], box, rejected, top)
+    out.p = r[:10]
     return out
 
 def read_marks(

@@ -503,7 +503,8 @@ def alternatives_of(
     f:Field,  # as read, with its digits
     most:int=200,
 ) -> list[list]:  # [text, probability], likeliest first
-    "What a field may say"
+    "What a field may say; where nothing is read, it is as sure as before: all may be struck out"
+    if not f.text: return [['', f.confidence]]
     some = readings(f.text, list(f.marks), f.said, most, f.sure)
     if some[0][0] != f.text: some = sorted(some, key=lambda a: a[0] != f.text)
     return some if some[0][0] == f.text else [[f.text, 0.], *some]

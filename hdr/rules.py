@@ -560,9 +560,8 @@ def apply_rules(
     for n in [*rules, *(n for r in joint for n in r.names())]:
         if n not in called: raise RuleError(f'no field {n!r}; there are: {", ".join(called)}')
     wanted = set(rules) | {n for r in joint for n in r.names()}
-    found = obey_together({n: alternatives_of(called[n]) for n in called if n in wanted}, rules,
-        joint)
-    for n,r in found.items(): put_reading(called[n], r)
+    some = {n: alternatives_of(called[n]) for n in called if n in wanted}
+    for n,r in obey_together(some, rules, joint).items(): put_reading(called[n], r)
 
 def apply_table_rules(
     table:Table,  # is changed

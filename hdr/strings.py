@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../nbs/22_strings.ipynb #90f7a53c
-import re
 import cv2
 import numpy as np
 from collections import defaultdict
@@ -512,78 +511,3 @@ def whole_picture_strips(
     "All of its width, at several heights"
     h, w = ink.shape
     return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if may_be_line(ink) else []
-
-# %% ../nbs/22_strings.ipynb #04a8176e
-def digit_probabilities(
-    d:Digit,
-    least:float=1e-5,  # what every digit has
-) -> np.ndarray:  # (10,) that sum to 1
-    "All ten, where they are known; else as far as `top` goes"
-    p = np.full(10, least)
-    if len(d.p): p = np.maximum(p, d.p)
-    for k,v in d.top or [[d.digit, d.confidence]]: p[k] = max(p[k], v)
-    return p/p.sum()
-
-def likeliest_digits(
-    ps:list[np.ndarray],  # (10,) of each place
-    most:int,
-) -> list[tuple[str,float]]:  # digits and probability, likeliest first
-    "The likeliest strings of digits, place after place"
-    texts, total = [''], np.ones(1)
-    for p in ps:
-        all_ = (total[:,None]*p).ravel()
-        best = np.argsort(-all_, kind='stable')[:most]
-        texts, total = [texts[i//10]+str(i%10) for i in best.tolist()], all_[best]
-    return list(zip(texts, total.tolist()))
-
-def shape_of(text:str) -> str: "A text with 0 for each digit"; return re.sub('[0-9?]', '0', text)
-
-def fill_shape(shape:str, digits:str) -> str:
-    "The inverse, with these digits"
-    rest = iter(digits)
-    return ''.join(next(rest) if c == '0' else c for c in shape)
-
-# %% ../nbs/22_strings.ipynb #b7288a13
-temperature = 1.  # of whole fields: forms made by code say so, see `27_forms`
-
-def readings(
-    text:str,  # as read, with a digit or '?' for each of the digits
-    digits:list[Digit],
-    said:Any=(),  # texts with probabilities, by `hdr.strings.n_best`
-    most:int=200,
-    sure:float|None=None,  # of the text as read, where that is known; the others share the rest
-) -> list[list]:  # [text, probability], likeliest first
-    "What may be meant"
-    if not text: return [['', 1.]]
-    own, n = shape_of(text), len(digits)
-    shapes:dict[str, float] = defaultdict(float)
-    other = [(t, p) for t,p in said if t and len(re.sub('[^0-9]', '', t)) != n]
-    for t,p in said:
-        if len(re.sub('[^0-9]', '', t)) == n: shapes[shape_of(t)] += p
-    shapes[own] = max(shapes[own], sum(shapes.values())/2, .5*sum(p for _,p in other), 1e-3)
-    some = likeliest_digits([digit_probabilities(d) for d in digits], most)
-    found:dict[str, float] = defaultdict(float)
-    for shape,w in shapes.items():
-        for t,p in some if w > 1e-6 else []: found[fill_shape(shape, t)] += w*p
-    for t,p in other: found[t] += p
-    best = sharpened(found, most)
-    return best if sure is None else shared_out(best, text, sure)
-
-def shared_out(
-    some:list[list],  # [text, probability]
-    text:str,
-    sure:float,  # of this text
-) -> list[list]:  # the same, likeliest first
-    "One text is so likely; the others share the rest as they did before"
-    rest = sum(p for t,p in some if t != text)
-    by = (1-sure)/rest if rest else 0.
-    return sorted(([t, sure if t == text else p*by] for t,p in some), key=lambda a: -a[1])
-
-def sharpened(
-    found:dict[str, float],  # text -> how likely, not scaled
-    most:int,
-) -> list[list]:  # [text, probability], likeliest first
-    "Probabilities at the temperature of whole fields"
-    best = sorted(found.items(), key=lambda i: -i[1])[:most]
-    p = np.array([v for _,v in best])**(1/temperature)
-    return [[t, float(v)] for (t,_),v in zip(best, p/p.sum())]

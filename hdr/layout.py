@@ -8,9 +8,11 @@ __all__ = []
 # %% ../nbs/21_layout.ipynb #9c676eb2
 import cv2
 import numpy as np
+from collections.abc import Sequence
 from statistics import median
 from .image import most_pixels
 from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
+from .page import best_digits, bounding_box, Digit
 from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
@@ -185,6 +187,28 @@ def stacked_glyphs(
         else: out.append(row[None])
     return out
 
+# %% ../nbs/21_layout.ipynb #587b852f
+def silent_marks(
+    ink:np.ndarray, labels:np.ndarray,  # (h,w) of the page, 0..1, and by `find_glyphs`
+    boxes:np.ndarray,  # (n,6) of the glyphs of a line
+    said:np.ndarray,  # (n,2) from x, to x, of digits and separators
+    places:list,  # boxes that were read
+    size:float,  # height of its digits, pixels
+    least:float=.3,  # of that; what is smaller is a speck
+) -> list[Digit]:  # rejected, from left to right
+    "Ink that says nothing, and that the network for single digits calls no digit"
+    (x, to), found = said.T, []
+    for g in stacked_glyphs(boxes):
+        x0, y0, x1, y1 = box = bounding_box(g[:,:4])
+        of_digit = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
+        seen = any(a < (x0+x1)/2 < c and b < (y0+y1)/2 < d for a,b,c,d in places)
+        if of_digit.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
+        mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
+        found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
+    p = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
+    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
+    return [Digit(*top[0], box, True, top) for box,top in tops]
+
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(
     ink:np.ndarray,  # (h,w) 0..1
@@ -316,7 +340,7 @@ def split_words(
 
 def find_letters(
     ink:np.ndarray,  # (h,w) 0..1
-    found:tuple,  # by `find_glyphs`
+    found:Sequence,  # by `find_glyphs`
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
     first:int=6,  # glyphs of a line that are looked at first
@@ -368,20 +392,27 @@ def is_letters(
     around = min(0, page) + min(0, line.mean() if len(line) else 0)
     return bool(judged and word.sum() + weight*around < 0)
 
+def glyphs_and_lines(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> tuple:  # by `find_glyphs`, and lines by `find_lines`
+    "What stands where"
+    found = find_glyphs(ink)
+    return *found, find_lines(*found[1:])
+
 def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
+    found:tuple|None=None,  # by `glyphs_and_lines`, where that is known
 ) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs and lines, where known
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    found = find_glyphs(small)
-    lines = find_lines(*found[1:])
-    letters, rest, page = find_letters(small, found, model, weight, lines=lines)
+    *glyphs, lines = found if found and small is ink else glyphs_and_lines(small)
+    letters, rest, page = find_letters(small, glyphs, model, weight, lines=lines)
     def places(boxes):
         return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
-    return out, page, (*found, lines) if out is small else None
+    return out, page, (*glyphs, lines) if out is small else None

@@ -19,10 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from .networks import home_of, Network
-from .page import bounding_box, Digit, Line
-from .ink import limited, look_up, to_mnist
-from .layout import find_glyphs, find_lines, median_height, stacked_glyphs, word_starts
-from .recognize import shared_recognizer
+from .page import best_digits, Digit, Line
+from .ink import limited, look_up
+from .layout import find_glyphs, find_lines, median_height, silent_marks, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
 line_height, writing_height = 32, 22  # pixels, of the strips that it sees and of the digits in them
@@ -264,13 +263,6 @@ def decode_strip(
         out.append(digit)
     return out
 
-def best_digits(
-    p:np.ndarray,  # (10,) probabilities
-    most:int=3,
-) -> list[list]:  # [digit, probability], likeliest first
-    "The likeliest digits"
-    return [[int(k), round(float(p[k]), 4)] for k in p.argsort()[::-1][:most]]
-
 def tighten_box(
     ink:np.ndarray,  # (h,w) of the page, above 0 where glyphs are
     box,  # x0, y0, x1, y1
@@ -350,25 +342,6 @@ def said_spans(
         spans += [[v-.1*s.size, v+.1*s.size] for v in x]
     return np.array(spans)
 
-def silent_marks(
-    ink:np.ndarray, labels:np.ndarray,  # (h,w) of the page, 0..1, and by `find_glyphs`
-    boxes:np.ndarray,  # (n,6) of the glyphs of a line
-    row:list[tuple], digits:list[Digit],  # as for `said_spans`
-    least:float=.3,  # of the height of a digit; what is smaller is a speck
-) -> list[Digit]:  # rejected, from left to right
-    "Ink that no spike stands for, and that the network for single digits calls no digit"
-    (x, to), size, found = said_spans(row, digits).T, median(d.box[3]-d.box[1] for d in digits), []
-    for g in stacked_glyphs(boxes):
-        x0, y0, x1, y1 = box = bounding_box(g[:,:4])
-        said = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
-        seen = any(a < x0+x1 < c and b < y0+y1 < d for a,b,c,d in (2*np.array(s.box) for *_,s in row))
-        if said.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
-        mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
-        found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
-    p = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
-    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
-    return [Digit(*top[0], box, True, top) for box,top in tops]
-
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
@@ -381,6 +354,7 @@ def read_lines(
 
 def find_strings(
     ink:np.ndarray, threshold:float, field:bool, found:tuple|None,  # as for `read_lines`
+    first:tuple|None=None,  # by `first_look`, where that is known
 ) -> Asking:  # of `read_lines`
     "The same, which asks for what is said along strips"
     labels, boxes, size, *lined = found or find_glyphs(ink)
@@ -388,8 +362,9 @@ def find_strings(
     known[boxes[:,5]] = 1
     rows = lined[0] if lined else find_lines(boxes, size)
     alone = may_be_line(ink) and len(rows) == 1
-    groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
-    best = yield from best_views(groups, ink, ink_mask(labels))
+    groups = [[first[2]]] if first else [
+        g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
+    best = yield from best_views(groups, ink, ink_mask(labels), first)
     lines, glyphs = [], look_up(known, labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
@@ -399,7 +374,8 @@ def find_strings(
         own = boxes[rows[row[0][2].line]] if of_line else boxes
         if not line or not any(stands_on(d, own) for d in line.digits): continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
-        line.silent = silent_marks(ink, labels, own, row, line.digits)
+        spans, places = said_spans(row, line.digits), [s.box for *_,s in row]
+        line.silent = silent_marks(ink, labels, own, spans, places, digit_height(line))
         lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines
@@ -438,11 +414,12 @@ def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`
     ink:np.ndarray,  # (h,w) 0..1 of the page, which may be one line as a whole
     glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+    first:tuple|None=None,  # by `first_look`, where that is known
 ) -> Asking:  # list of (probabilities, spikes, strip) of each group, or one of the whole picture
     "Of each group the view that is read best; the whole picture, where that is as good"
     wide = may_be_line(ink)
     if wide and len(groups) == 1:
-        (first,), = yield from look_along([groups[0][:1]], glyphs)
+        if not first: (first,), = yield from look_along([groups[0][:1]], glyphs)
         if is_certain(first[0], first[1], first[2], glyphs): return [first]
         more, = yield from look_along([whole_picture_strips(ink)], glyphs)
         read = [[first, *more]]
@@ -459,6 +436,29 @@ def look_along(
     "What is said along each view where there is ink"
     ps = iter((yield [s for some in groups for s in some]))
     return [[(p, backed_by_ink(p, s, glyphs), s) for s,p in zip(some, ps)] for some in groups]
+
+def first_look(
+    ink:np.ndarray,  # (h,w) 0..1 of a picture that may be one line
+    found:tuple,  # by `glyphs_and_lines`
+) -> Asking:  # of (probabilities, spikes, strip), None: not one group of glyphs; beyond doubt?
+    "What one view says, before anything else is asked"
+    labels, boxes, _, rows = found
+    groups = candidate_strips(ink, boxes[rows[0]], 0, True) if len(rows) == 1 else []
+    if len(groups) != 1 or not may_be_line(ink): return None, False
+    ((p, spikes, s),), = yield from look_along(groups, glyphs := ink_mask(labels))
+    return (p, spikes, s), is_certain(p, spikes, s, glyphs) and is_all_said(spikes, s, boxes)
+
+def is_all_said(
+    spikes:list[Spike],
+    s:Strip,
+    boxes:np.ndarray,  # (n,>=4) of the glyphs
+    tall:float=.45,  # of the height of writing: no speck
+) -> bool:
+    "Has each tall glyph a digit of its own? A word of letters may have a sure one and silence"
+    step = (s.box[2]-s.box[0])*2/s.seen.shape[1]
+    at = np.array([s.box[0]+step*(a+b)/2 for k,a,b in spikes if k <= 10])
+    b = boxes[boxes[:,3]-boxes[:,1] > tall*s.size]
+    return bool(((at >= b[:,:1]-step) & (at <= b[:,2:3]+step)).any(1).all())
 
 certain = .95  # of a digit or sign, and .02 of one more: no second look
 

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 from .image import most_pixels
 from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
+from .page import best_digits, bounding_box, Digit
 from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
@@ -185,6 +187,28 @@ def stacked_glyphs(
         if shared > least*narrow > 0: out[-1] = np.vstack([out[-1], row])
         else: out.append(row[None])
     return out
+
+# %% ../nbs/21_layout.ipynb #587b852f
+def silent_marks(
+    ink:np.ndarray, labels:np.ndarray,  # (h,w) of the page, 0..1, and by `find_glyphs`
+    boxes:np.ndarray,  # (n,6) of the glyphs of a line
+    said:np.ndarray,  # (n,2) from x, to x, of digits and separators
+    places:list,  # boxes that were read
+    size:float,  # height of its digits, pixels
+    least:float=.3,  # of that; what is smaller is a speck
+) -> list[Digit]:  # rejected, from left to right
+    "Ink that says nothing, and that the network for single digits calls no digit"
+    (x, to), found = said.T, []
+    for g in stacked_glyphs(boxes):
+        x0, y0, x1, y1 = box = bounding_box(g[:,:4])
+        of_digit = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
+        seen = any(a < (x0+x1)/2 < c and b < (y0+y1)/2 < d for a,b,c,d in places)
+        if of_digit.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
+        mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
+        found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
+    p:Any = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
+    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
+    return [Digit(int(top[0][0]), float(top[0][1]), box, True, top) for box,top in tops]
 
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(

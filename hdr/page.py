@@ -43,6 +43,13 @@ def joint_confidence(
     "That all of them are right"
     return float(np.prod([d.confidence for d in digits]))
 
+def best_digits(
+    p:np.ndarray,  # (10,) probabilities
+    most:int=3,
+) -> list[list]:  # [digit, probability], likeliest first
+    "The likeliest digits"
+    return [[int(k), round(float(p[k]), 4)] for k in p.argsort()[::-1][:most]]
+
 # %% ../nbs/20_page.ipynb #5e9dfc0b
 def shown(
     d:Digit,

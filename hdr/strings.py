@@ -18,10 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from .networks import home_of, Network
-from .page import bounding_box, Digit, Line
-from .ink import limited, look_up, to_mnist
-from .layout import find_glyphs, find_lines, median_height, stacked_glyphs, word_starts
-from .recognize import shared_recognizer
+from .page import best_digits, Digit, Line
+from .ink import limited, look_up
+from .layout import find_glyphs, find_lines, median_height, silent_marks, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
 line_height, writing_height = 32, 22  # pixels, of the strips that it sees and of the digits in them
@@ -263,13 +262,6 @@ def decode_strip(
         out.append(digit)
     return out
 
-def best_digits(
-    p:np.ndarray,  # (10,) probabilities
-    most:int=3,
-) -> list[list]:  # [digit, probability], likeliest first
-    "The likeliest digits"
-    return [[int(k), round(float(p[k]), 4)] for k in p.argsort()[::-1][:most]]
-
 def tighten_box(
     ink:np.ndarray,  # (h,w) of the page, above 0 where glyphs are
     box,  # x0, y0, x1, y1
@@ -349,25 +341,6 @@ def said_spans(
         spans += [[v-.1*s.size, v+.1*s.size] for v in x]
     return np.array(spans)
 
-def silent_marks(
-    ink:np.ndarray, labels:np.ndarray,  # (h,w) of the page, 0..1, and by `find_glyphs`
-    boxes:np.ndarray,  # (n,6) of the glyphs of a line
-    row:list[tuple], digits:list[Digit],  # as for `said_spans`
-    least:float=.3,  # of the height of a digit; what is smaller is a speck
-) -> list[Digit]:  # rejected, from left to right
-    "Ink that no spike stands for, and that the network for single digits calls no digit"
-    (x, to), size, found = said_spans(row, digits).T, median(d.box[3]-d.box[1] for d in digits), []
-    for g in stacked_glyphs(boxes):
-        x0, y0, x1, y1 = box = bounding_box(g[:,:4])
-        said = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
-        seen = any(a < x0+x1 < c and b < y0+y1 < d for a,b,c,d in (2*np.array(s.box) for *_,s in row))
-        if said.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
-        mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
-        found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
-    p = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
-    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
-    return [Digit(*top[0], box, True, top) for box,top in tops]
-
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
@@ -400,7 +373,8 @@ def find_strings(
         own = boxes[rows[row[0][2].line]] if of_line else boxes
         if not line or not any(stands_on(d, own) for d in line.digits): continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
-        line.silent = silent_marks(ink, labels, own, row, line.digits)
+        spans, places = said_spans(row, line.digits), [s.box for *_,s in row]
+        line.silent = silent_marks(ink, labels, own, spans, places, digit_height(line))
         lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines

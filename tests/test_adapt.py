@@ -16,7 +16,7 @@ def strange_hand(n, seed=0, skip=0):
     pick = np.random.default_rng(seed).permutation(len(x))[skip:skip+n]
     leant = [
         cv2.warpAffine(
-            np.pad(a, ((0, 0), (8, 8))), np.array([[1.0, 0.75, -10], [0, 1, 0]]), (44, 28)
+            np.pad(a, ((0, 0), (8, 8))), np.array([[1.0, 1.0, -14], [0, 1, 0]]), (44, 28)
         )
         for a in x[pick]
     ]

@@ -212,8 +212,8 @@ same_form = .7  # least score: made forms have .95 or more, others of the same k
 def tile_sums(a:np.ndarray, rows:int, columns:int) -> np.ndarray:  # (rows,columns)
     "Sums over the tiles of a picture"
     y, x = (np.linspace(0, n, k+1).astype(int) for n,k in zip(a.shape, (rows, columns)))
-    at = cv2.integral(a.astype(np.float32))[np.ix_(y, x)]
-    return np.diff(np.diff(at, axis=0), axis=1)
+    bands = np.array([a[i:j].sum(0) for i,j in zip(y, y[1:])], float)
+    return np.add.reduceat(bands, x[:-1], 1)
 
 def correlations(
     f:np.ndarray, o:np.ndarray,  # (h,w) float32 ink of the form; of the picture, laid over it
@@ -223,11 +223,13 @@ def correlations(
 ) -> np.ndarray:  # (rows,columns)
     "How much the two are alike, tile by tile"
     n, best = tile_sums(near, *size).clip(1), np.full(size, -1.)
-    def mean(a): return tile_sums(near*a, *size)/n
+    def mean(a): return tile_sums(a, *size)/n
+    here = near.astype(np.float32)
+    f = f*here
     fm = mean(f)
     fv = mean(f*f)-fm**2
     for by in np.ndindex(2*reach+1, 2*reach+1):
-        g = np.roll(o, np.array(by)-reach, (0, 1))
+        g = np.roll(o, np.array(by)-reach, (0, 1))*here
         gm = mean(g)
         spread = np.sqrt(np.maximum(fv*(mean(g*g)-gm**2), 1e-8))
         best = np.maximum(best, (mean(f*g)-fm*gm)/spread)

@@ -31,7 +31,8 @@ def may_have_line(
     least:float=.3,  # ink that counts
 ) -> bool:
     "Are all parts of the height dark somewhere near one column?"
-    dark = np.stack([p.max(0) for p in np.array_split(ink, pieces//2)]) > least
+    parts = np.linspace(0, len(ink), pieces//2+1).astype(int).tolist()
+    dark = np.vstack([cv2.reduce(ink[a:b], 0, cv2.REDUCE_MAX) for a,b in zip(parts, parts[1:])]) > least
     reach = 2*int(np.ceil(leans[-1]*len(ink)/2))+1
     return bool((cv2.dilate(dark.view(np.uint8), np.ones((1,reach), np.uint8)).all(0)).any())
 

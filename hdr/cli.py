@@ -46,14 +46,16 @@ raw = argparse.RawDescriptionHelpFormatter  # help texts keep their lines
 def parser(
     words:list[str]|tuple=(),  # behind `hdr`
 ) -> Parser:  # of the whole command line
-    "All commands; options only of one that the words name, for to make them all takes time"
+    "All commands, or the one that the words begin with; options only of one that they name: all take time"
     from hdr import pad_cli, read_cli, review_cli  # add their own
     about = 'Handwritten digit recognition, from raw MNIST to results.'
     top = Parser('hdr', description=about, epilog=overview, formatter_class=raw)
     top.add_argument('--version', action='version', version=f'hdr {__version__}')
     subs = top.add_subparsers(dest='command', metavar='COMMAND', required=True)
     debug = option('--debug', action='store_true', help='show the traceback of an error')
+    asked = {*words[:1]} & {*commands}
     for name,(f,options) in commands.items():
+        if asked and name not in asked: continue
         first, _, rest = (f.__doc__ or '').partition('\n')
         rest = rest.replace('\n    ', '\n')
         sub = subs.add_parser(name, help=first, description=first, epilog=rest, formatter_class=raw)

@@ -35,13 +35,13 @@ def percentile(
     a:np.ndarray,  # numbers
     q:float,  # 0..100
 ) -> Any:  # of the kind of `a`
-    "What NumPy says, without its many looks at one small picture"
+    "What NumPy says, without its many looks at one small picture and the modules that it loads for them"
     at = (a.size-1)*(q/100)
     k = int(at)
     ordered = np.partition(a.astype(np.float32) if a.dtype == np.uint8 else a, k, axis=None)
     low = a.dtype.type(ordered[k])  # for one place, and for floats, there is a fast way
     high = a.dtype.type(ordered[k+1:].min()) if k+1 < a.size else low
-    return low+(high-low)*(at-k) if at-k < .5 else high-(high-low)*(1-at+k)
+    return low+(high-low)*(at-k) if at-k < .5 else high-(high-low)*(1-(at-k))
 
 @dataclass(frozen=True)
 class Writing:
@@ -60,8 +60,8 @@ def digit_levels(
     levels = (255*missing).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
     if not (levels > threshold).any(): return None
-    top = np.percentile(levels[levels > threshold], 60)
-    noise = np.percentile(levels[levels <= .6*threshold], 90)
+    top, faint = percentile(levels[levels > threshold], 60), levels[levels <= .6*threshold]
+    noise = percentile(faint, 90) if len(faint) else 0.
     if top < 16 or top < 2.5*noise: return None
     low = max(1.2*noise, .06*top)
     return low/255, max(top, low+1)/255

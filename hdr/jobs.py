@@ -162,7 +162,7 @@ def serve(
     do:Callable|None=None,  # a function of such work; None: `read_one`
 ):
     "The life of a process of `--jobs`; it keeps to one core"
-    os.environ['HDR_THREADS'] = '1'
+    os.environ.update(HDR_THREADS='1', OMP_NUM_THREADS='1')  # before NumPy is there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threading.Thread(target=end_with_parent, daemon=True).start()

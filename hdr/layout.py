@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/21_layout.ipynb #9c676eb2
 import cv2
 import numpy as np
+from collections.abc import Sequence
 from statistics import median
 from .image import most_pixels
 from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
@@ -302,7 +303,7 @@ def split_words(
 
 def find_letters(
     ink:np.ndarray,  # (h,w) 0..1
-    found:tuple,  # by `find_glyphs`
+    found:Sequence,  # by `find_glyphs`
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
     first:int=6,  # glyphs of a line that are looked at first
@@ -354,20 +355,27 @@ def is_letters(
     around = min(0, page) + min(0, line.mean() if len(line) else 0)
     return bool(judged and word.sum() + weight*around < 0)
 
+def glyphs_and_lines(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> tuple:  # by `find_glyphs`, and lines by `find_lines`
+    "What stands where"
+    found = find_glyphs(ink)
+    return *found, find_lines(*found[1:])
+
 def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
+    found:tuple|None=None,  # by `glyphs_and_lines`, where that is known
 ) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs and lines, where known
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
-    found = find_glyphs(small)
-    lines = find_lines(*found[1:])
-    letters, rest, page = find_letters(small, found, model, weight, lines=lines)
+    *glyphs, lines = found if found and small is ink else glyphs_and_lines(small)
+    letters, rest, page = find_letters(small, glyphs, model, weight, lines=lines)
     def places(boxes):
         return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
-    return out, page, (*found, lines) if out is small else None
+    return out, page, (*glyphs, lines) if out is small else None

@@ -19,8 +19,9 @@ from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import Digit, Line, number_items, Page, Table, text_of_digits
-from .layout import digit_log_odds, normalise_size, page_orientation, remove_letters, rotate
-from .strings import answered, Asking, find_strings, string_network
+from .layout import (digit_log_odds, glyphs_and_lines, normalise_size, page_orientation,
+    remove_letters, rotate)
+from .strings import answered, Asking, find_strings, first_look, string_network
 from .cells import keep_boxes, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
@@ -142,10 +143,14 @@ def read_and_doubt(
     threshold:float,  # a digit with less confidence is rejected; 0: none is
     field:bool=False,  # the tallest line alone
 ) -> Asking:  # of lines, boxes as in `ink`; and: do its letters say that these are no digits?
-    "Lines of digits between letters"
-    bare, evidence, found = remove_letters(ink) if threshold else (ink, 1., None)
+    "Lines of digits between letters, which are not looked for where digits are certain"
+    known = glyphs_and_lines(ink) if threshold and field else None
+    first, certain = (yield from first_look(ink, known)) if known else (None, False)
+    if certain: return (yield from find_strings(ink, threshold, field, known, first)), False
+    bare, evidence, found = remove_letters(ink, found=known) if threshold else (ink, 1., None)
+    if bare is not ink: first = None
     written = (bare > .5).any()
-    lines = (yield from find_strings(bare, threshold, field, found)) if written else []
+    lines = (yield from find_strings(bare, threshold, field, found, first)) if written else []
     if not lines and threshold: lines = read_marks(bare)
     return lines, evidence <= 0 and rejected_as_digits(lines, bare)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from .image import gather, ImageError, named, read_image
 from .ink import (find_marks, ink, light_share, main_mark, Marks, normalise_digit, parts_of_digit,
-    pen_range, remove_edge_rules, without_margins)
+    pen_range, percentile, remove_edge_rules, without_margins)
 from .networks import (apply_temperature, home_of, Network, shipped, weights_folder,
     WeightsError)
 
@@ -54,10 +54,10 @@ def find_oddities(
 ) -> list[str]:  # notes in plain words
     "What is unusual about a picture"
     (x0, y0), (x1, y1) = m.box[parts,:2].min(0), m.box[parts,2:].max(0)
-    low, high = np.percentile(grey[y0:y1,x0:x1], (2, 98))
+    inside = grey[y0:y1,x0:x1]
     found = {
         'dark background': not dark,
-        'low contrast': high - low < 60,
+        'low contrast': percentile(inside, 98) - percentile(inside, 2) < 60,
         'very small': max(x1-x0, y1-y0) < 12,
         'lines removed': ruled,
         'several marks found': len(m.ink) > len(parts),
@@ -247,7 +247,7 @@ def whole_look(
 ) -> Look:
     "All of the picture in 28x28, light ink, full contrast: neighbours and paper are left to the network"
     grey = cv2.resize(255-seen.grey if seen.light > .5 else seen.grey, (28,28), interpolation=cv2.INTER_AREA)
-    low, high = np.percentile(grey, (5, 99))
+    low, high = percentile(grey, 5), percentile(grey, 99)
     x = np.clip((grey - low)*(255/max(high - low, 1)), 0, 255).astype(np.uint8)
     return replace(seen, x=x, notes=[*seen.notes, 'read as a whole'])
 

@@ -30,7 +30,9 @@ def read_sheets(
     threshold:float,  # least confidence
 ) -> tuple[bytes, str]:  # JSON: a list of pages; a few words
     "What `hdr.jobs.read_one` calls for a file of forms"
+    import cv2
     from hdr.forms import form_to_dicts, read_forms
+    cv2.setNumThreads(1)  # as `hdr.read.convert`: it is processes that share the cores
     faults:list = []
     pages, words = [], []
     for n,f in enumerate(read_forms(file, load_templates(templates), threshold, faults), 1):

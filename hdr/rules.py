@@ -503,7 +503,8 @@ def alternatives_of(
     f:Field,  # as read, with its digits
     most:int=200,
 ) -> list[list]:  # [text, probability], likeliest first
-    "What a field may say"
+    "What a field may say; where nothing is read, it is as sure as before: all may be struck out"
+    if not f.text: return [['', f.confidence]]
     some = readings(f.text, list(f.marks), f.said, most, f.sure)
     if some[0][0] != f.text: some = sorted(some, key=lambda a: a[0] != f.text)
     return some if some[0][0] == f.text else [[f.text, 0.], *some]
@@ -559,9 +560,8 @@ def apply_rules(
     for n in [*rules, *(n for r in joint for n in r.names())]:
         if n not in called: raise RuleError(f'no field {n!r}; there are: {", ".join(called)}')
     wanted = set(rules) | {n for r in joint for n in r.names()}
-    found = obey_together({n: alternatives_of(called[n]) for n in called if n in wanted}, rules,
-        joint)
-    for n,r in found.items(): put_reading(called[n], r)
+    some = {n: alternatives_of(called[n]) for n in called if n in wanted}
+    for n,r in obey_together(some, rules, joint).items(): put_reading(called[n], r)
 
 def apply_table_rules(
     table:Table,  # is changed

@@ -349,6 +349,7 @@ def read_lines(
 
 def find_strings(
     ink:np.ndarray, threshold:float, field:bool, found:tuple|None,  # as for `read_lines`
+    first:tuple|None=None,  # by `first_look`, where that is known
 ) -> Asking:  # of `read_lines`
     "The same, which asks for what is said along strips"
     labels, boxes, size, *lined = found or find_glyphs(ink)
@@ -356,8 +357,9 @@ def find_strings(
     known[boxes[:,5]] = 1
     rows = lined[0] if lined else find_lines(boxes, size)
     alone = may_be_line(ink) and len(rows) == 1
-    groups = [g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
-    best = yield from best_views(groups, ink, ink_mask(labels))
+    groups = [[first[2]]] if first else [
+        g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
+    best = yield from best_views(groups, ink, ink_mask(labels), first)
     lines, glyphs = [], look_up(known, labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
@@ -405,11 +407,12 @@ def best_views(
     groups:list[list[Strip]],  # by `candidate_strips`
     ink:np.ndarray,  # (h,w) 0..1 of the page, which may be one line as a whole
     glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+    first:tuple|None=None,  # by `first_look`, where that is known
 ) -> Asking:  # list of (probabilities, spikes, strip) of each group, or one of the whole picture
     "Of each group the view that is read best; the whole picture, where that is as good"
     wide = may_be_line(ink)
     if wide and len(groups) == 1:
-        (first,), = yield from look_along([groups[0][:1]], glyphs)
+        if not first: (first,), = yield from look_along([groups[0][:1]], glyphs)
         if is_certain(first[0], first[1], first[2], glyphs): return [first]
         more, = yield from look_along([whole_picture_strips(ink)], glyphs)
         read = [[first, *more]]
@@ -426,6 +429,29 @@ def look_along(
     "What is said along each view where there is ink"
     ps = iter((yield [s for some in groups for s in some]))
     return [[(p, backed_by_ink(p, s, glyphs), s) for s,p in zip(some, ps)] for some in groups]
+
+def first_look(
+    ink:np.ndarray,  # (h,w) 0..1 of a picture that may be one line
+    found:tuple,  # by `glyphs_and_lines`
+) -> Asking:  # of (probabilities, spikes, strip), None: not one group of glyphs; beyond doubt?
+    "What one view says, before anything else is asked"
+    labels, boxes, _, rows = found
+    groups = candidate_strips(ink, boxes[rows[0]], 0, True) if len(rows) == 1 else []
+    if len(groups) != 1 or not may_be_line(ink): return None, False
+    ((p, spikes, s),), = yield from look_along(groups, glyphs := ink_mask(labels))
+    return (p, spikes, s), is_certain(p, spikes, s, glyphs) and is_all_said(spikes, s, boxes)
+
+def is_all_said(
+    spikes:list[Spike],
+    s:Strip,
+    boxes:np.ndarray,  # (n,>=4) of the glyphs
+    tall:float=.45,  # of the height of writing: no speck
+) -> bool:
+    "Has each tall glyph a digit of its own? A word of letters may have a sure one and silence"
+    step = (s.box[2]-s.box[0])*2/s.seen.shape[1]
+    at = np.array([s.box[0]+step*(a+b)/2 for k,a,b in spikes if k <= 10])
+    b = boxes[boxes[:,3]-boxes[:,1] > tall*s.size]
+    return bool(((at >= b[:,:1]-step) & (at <= b[:,2:3]+step)).any(1).all())
 
 certain = .95  # of a digit or sign, and .02 of one more: no second look
 

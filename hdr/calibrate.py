@@ -13,7 +13,7 @@ from .page import bounding_box, Digit, Field
 from .places import digit_of, Place, read_apart
 from .recognize import shared_recognizer
 from .rules import unsure
-from .strings import readings
+from .readings import readings
 
 # %% ../nbs/27_calibrate.ipynb #60afef17
 def read_left_marks(

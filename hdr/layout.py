@@ -172,6 +172,20 @@ def word_starts(
     usual = median(gaps) if gaps else 0
     return [bool(g > .8*size and g > 2*max(usual, .15*size)) for g in gaps]
 
+# %% ../nbs/21_layout.ipynb #82e0010c
+def stacked_glyphs(
+    boxes:np.ndarray,  # (n,>=4) of glyphs of a line
+    least:float=.5,  # of the narrower one's width, that both have in common
+) -> list[np.ndarray]:  # rows of `boxes`, from left to right
+    "Glyphs of which one stands above the other"
+    out:list[np.ndarray] = []
+    for row in boxes[np.argsort(boxes[:,0], kind='stable')]:
+        left, right = (out[-1][:,0].min(), out[-1][:,2].max()) if out else (0, 0)
+        shared, narrow = min(right, row[2])-row[0], min(right-left, row[2]-row[0])
+        if shared > least*narrow > 0: out[-1] = np.vstack([out[-1], row])
+        else: out.append(row[None])
+    return out
+
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(
     ink:np.ndarray,  # (h,w) 0..1

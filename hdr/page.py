@@ -65,6 +65,7 @@ class Line:
     text:str  # with a space between words
     digits:list[Digit]  # from left to right: one for each digit and '?' in the text
     id:str=field(default='', compare=False)  # such as 'p1.l2'
+    silent:list[Digit]=field(default_factory=list, compare=False)  # rejected marks, not in the text
     said = ()  # type: Any  # texts with probabilities, by `hdr.strings.n_best`, while a page is read
 
     @property
@@ -83,6 +84,13 @@ class Line:
         rest = iter(self.digits)
         words = self.text.split(' ')
         return [(word, [next(rest) for c in word if c in '0123456789?']) for word in words]
+
+# %% ../nbs/20_page.ipynb #c4f32a95
+def all_marks(
+    lines:list[Line],
+) -> list[Digit]:
+    "Digits and silent marks: what is done to boxes is done to those of both"
+    return [d for l in lines for d in (*l.digits, *l.silent)]
 
 # %% ../nbs/20_page.ipynb #96c829d6
 @dataclass
@@ -234,10 +242,11 @@ class Page:
 def number_items(
     page:Page,
 ):
-    "Give an id to each line, digit, field, table and cell that has none yet"
+    "Give an id to each line, digit, silent mark, field, table and cell that has none yet"
     for n,line in enumerate(page.lines, 1):
         line.id = line.id or f'p{page.page}.l{n}'
         for k,d in enumerate(line.digits, 1): d.id = d.id or f'{line.id}.d{k}'
+        for k,d in enumerate(line.silent, 1): d.id = d.id or f'{line.id}.s{k}'
     for n,f in enumerate(page.fields, 1): f.id = f.id or f'p{page.page}.f{n}'
     for n,t in enumerate(page.tables, 1):
         t.id = t.id or f'p{page.page}.t{n}'
@@ -273,7 +282,7 @@ def line_to_dict(
 ) -> dict:
     "What JSON says of a line"
     known = dict(id=line.id, text=line.text, confidence=line.confidence, box=line.box)
-    return known | {'digits': [asdict(d) for d in line.digits]}
+    return known | {k: [asdict(d) for d in getattr(line, k)] for k in ('digits', 'silent')}
 
 def page_to_dict(
     p:Page,
@@ -287,7 +296,8 @@ def page_from_dict(
     p:dict,  # by `page_to_dict`, of this version or another
 ) -> Page:
     "The inverse"
-    lines = [from_values(Line, {**l, 'digits': from_each(Digit, l['digits'])}) for l in p['lines']]
+    lines = [from_values(Line, {**l, **{k: from_each(Digit, l.get(k, [])) for k in ('digits', 'silent')}})
+        for l in p['lines']]
     tables = [{**t, 'cells': from_each(Cell, t['cells'])} for t in p.get('tables', [])]
     items = {'fields': from_each(Field, p.get('fields', [])), 'tables': from_each(Table, tables)}
     return from_values(Page, {**p, 'lines': lines, **items})
@@ -333,8 +343,8 @@ _top = json_list({'type': 'array', 'prefixItems': [_whole, _share]})
 _digit = dict(id=_text, digit={'type': 'integer', 'minimum': 0, 'maximum': 9}, confidence=_share,
     box=_box, rejected=_flag, printed=_share, top=_top, corrected=_flag)
 _said = {'type': 'string', 'pattern': f"^[?{re.escape(card('strings')['alphabet'])} ]*$"}  # as its card says
-_line = dict(id=_text, text=_said, confidence=_share, box=_box,
-    digits=json_list(json_object('digit confidence box rejected top', **_digit)))
+_marks = json_list(json_object('digit confidence box rejected top', **_digit))
+_line = dict(id=_text, text=_said, confidence=_share, box=_box, digits=_marks, silent=_marks)
 _table = dict(id=_text, rows=_whole, columns=_whole, box=json_list(_whole), corners=_points,
     cells=json_list(json_object('row column text confidence', **_cell)))
 _turned = {'enum': [0, 90, 180, 270], 'description': 'degrees counter-clockwise to be upright'}
@@ -359,14 +369,16 @@ sure, unsure, refused = '#2e8b57', '#e08a00', '#d1495b'  # green, orange, red
 def annotate(
     page:Page,  # with its picture
 ) -> Image.Image:
-    "The scan with boxes and digits drawn on it: sure ones green, unsure orange, rejected red"
+    "The scan with boxes and digits drawn on it: sure ones green, unsure orange, rejected and silent red"
     if page.image is None: raise ValueError(f'{page.file}: the scan is not there')
     picture = Image.fromarray(page.image).convert('RGB')
     draw, thick = ImageDraw.Draw(picture), max(1, round(max(picture.size)/800))
-    for d in (d for line in page.lines for d in line.digits):
+    silent = [d for line in page.lines for d in line.silent]
+    for d in all_marks(page.lines):
         x0, y0, x1, y1 = d.box
         colour = refused if d.rejected else sure if d.confidence >= .9 else unsure
-        face = ImageFont.load_default(min(40, max(10, .45*(y1-y0))))
         draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
+        if any(d is s for s in silent): continue
+        face = ImageFont.load_default(min(40, max(10, .45*(y1-y0))))
         draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=face)
     return picture

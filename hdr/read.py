@@ -18,7 +18,7 @@ from .image import ImageError, load, most_pixels, page_images, PageImage, png_by
 from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .networks import weights_from
 from .recognize import shared_recognizer
-from .page import Digit, Line, number_items, Page, Table, text_of_digits
+from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_digits
 from .layout import (digit_log_odds, glyphs_and_lines, normalise_size, page_orientation,
     remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
@@ -131,7 +131,7 @@ def read_plain(
         def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
         lines = yield from lines_of_page(level, grey, on_page, threshold, field)
     else:
-        for d in (d for l in lines for d in l.digits): d.box = [int(v/shrink) for v in d.box]
+        for d in all_marks(lines): d.box = [int(v/shrink) for v in d.box]
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))
@@ -163,9 +163,9 @@ def lines_of_page(
 ) -> Asking:  # of lines, boxes as on the page
     "Read, and have second thoughts"
     lines, doubted = yield from read_and_doubt(ink, threshold, field)
-    digits = [d for l in lines for d in l.digits]
-    if doubted and len(digits) > lone_digits: return []
-    for d,box in zip(digits, on_page([d.box for d in digits])): d.box = box
+    if doubted and sum(len(l.digits) for l in lines) > lone_digits: return []
+    marks = all_marks(lines)
+    for d,box in zip(marks, on_page([d.box for d in marks])): d.box = box
     if threshold: lines = confirm_lone_digits(lines, grey, threshold)
     reject_cut_off(lines, grey.shape)
     return [l for l in lines if not doubted or '?' not in l.text]
@@ -202,7 +202,7 @@ def shift_back(
     def box(b):
         c = corners([[b[0],b[1]], [b[2],b[1]], [b[2],b[3]], [b[0],b[3]]])
         return [int(min(max(0, round(float(v))), n)) for v,n in zip((*c.min(0), *c.max(0)), size)]
-    for d in (d for l in page.lines for d in l.digits): d.box = box(d.box)
+    for d in all_marks(page.lines): d.box = box(d.box)
     for f in ruled_items(page):
         four = corners(f.corners)
         f.box, f.corners = box(f.box), four.round(1).tolist()
@@ -216,7 +216,7 @@ def read_rest(
     level, scale = normalise_size(ink)
     lines, doubted = answered(read_and_doubt(level, threshold))
     if doubted: return []
-    for d in (d for l in lines for d in l.digits): d.box = [int(v/scale) for v in d.box]
+    for d in all_marks(lines): d.box = [int(v/scale) for v in d.box]
     return lines
 
 def read_ruled(

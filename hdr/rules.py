@@ -17,7 +17,7 @@ from difflib import SequenceMatcher
 from heapq import heappop, heappush
 from typing import Any
 from .page import Digit, Field, shown, Table
-from .strings import readings
+from .readings import readings
 
 # %% ../nbs/23_rules.ipynb #f634890c
 class RuleError(ValueError): "A rule that is not known or can't be meant; the message says where it stands"

@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../nbs/22_strings.ipynb #90f7a53c
-import re
 import cv2
 import numpy as np
 from collections import defaultdict
@@ -19,9 +18,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 from .networks import home_of, Network
-from .page import Digit, Line
-from .ink import limited, look_up
-from .layout import find_glyphs, find_lines, median_height, word_starts
+from .page import bounding_box, Digit, Line
+from .ink import limited, look_up, to_mnist
+from .layout import find_glyphs, find_lines, median_height, stacked_glyphs, word_starts
+from .recognize import shared_recognizer
 
 # %% ../nbs/22_strings.ipynb #858e7867
 line_height, writing_height = 32, 22  # pixels, of the strips that it sees and of the digits in them
@@ -337,6 +337,37 @@ def answer_together(
         for i,some in now.items(): go_on(i, [next(ps) for _ in some])
     return out
 
+# %% ../nbs/22_strings.ipynb #b0169bc0
+def said_spans(
+    row:list[tuple],  # (probabilities, spikes, strip) of each part of a line
+    digits:list[Digit],  # that they say
+) -> np.ndarray:  # (n,2) from x, to x, pixels of the page
+    "Where a digit or a separator was said"
+    spans:list = [d.box[::2] for d in digits]
+    for _,spikes,s in row:
+        x = [s.box[0]+(a+b)*(s.box[2]-s.box[0])/s.seen.shape[1] for _,a,b in spikes]
+        spans += [[v-.1*s.size, v+.1*s.size] for v in x]
+    return np.array(spans)
+
+def silent_marks(
+    ink:np.ndarray, labels:np.ndarray,  # (h,w) of the page, 0..1, and by `find_glyphs`
+    boxes:np.ndarray,  # (n,6) of the glyphs of a line
+    row:list[tuple], digits:list[Digit],  # as for `said_spans`
+    least:float=.3,  # of the height of a digit; what is smaller is a speck
+) -> list[Digit]:  # rejected, from left to right
+    "Ink that no spike stands for, and that the network for single digits calls no digit"
+    (x, to), size, found = said_spans(row, digits).T, median(d.box[3]-d.box[1] for d in digits), []
+    for g in stacked_glyphs(boxes):
+        x0, y0, x1, y1 = box = bounding_box(g[:,:4])
+        said = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
+        seen = any(a < x0+x1 < c and b < y0+y1 < d for a,b,c,d in (2*np.array(s.box) for *_,s in row))
+        if said.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
+        mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
+        found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
+    p = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
+    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
+    return [Digit(*top[0], box, True, top) for box,top in tops]
+
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
@@ -369,6 +400,7 @@ def find_strings(
         own = boxes[rows[row[0][2].line]] if of_line else boxes
         if not line or not any(stands_on(d, own) for d in line.digits): continue
         line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
+        line.silent = silent_marks(ink, labels, own, row, line.digits)
         lines.append(line)
     lines = drop_repeated(lines)
     return sorted(lines, key=digit_height)[-1:] if field else lines
@@ -512,78 +544,3 @@ def whole_picture_strips(
     "All of its width, at several heights"
     h, w = ink.shape
     return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if may_be_line(ink) else []
-
-# %% ../nbs/22_strings.ipynb #04a8176e
-def digit_probabilities(
-    d:Digit,
-    least:float=1e-5,  # what every digit has
-) -> np.ndarray:  # (10,) that sum to 1
-    "All ten, where they are known; else as far as `top` goes"
-    p = np.full(10, least)
-    if len(d.p): p = np.maximum(p, d.p)
-    for k,v in d.top or [[d.digit, d.confidence]]: p[k] = max(p[k], v)
-    return p/p.sum()
-
-def likeliest_digits(
-    ps:list[np.ndarray],  # (10,) of each place
-    most:int,
-) -> list[tuple[str,float]]:  # digits and probability, likeliest first
-    "The likeliest strings of digits, place after place"
-    texts, total = [''], np.ones(1)
-    for p in ps:
-        all_ = (total[:,None]*p).ravel()
-        best = np.argsort(-all_, kind='stable')[:most]
-        texts, total = [texts[i//10]+str(i%10) for i in best.tolist()], all_[best]
-    return list(zip(texts, total.tolist()))
-
-def shape_of(text:str) -> str: "A text with 0 for each digit"; return re.sub('[0-9?]', '0', text)
-
-def fill_shape(shape:str, digits:str) -> str:
-    "The inverse, with these digits"
-    rest = iter(digits)
-    return ''.join(next(rest) if c == '0' else c for c in shape)
-
-# %% ../nbs/22_strings.ipynb #b7288a13
-temperature = 1.  # of whole fields: forms made by code say so, see `27_forms`
-
-def readings(
-    text:str,  # as read, with a digit or '?' for each of the digits
-    digits:list[Digit],
-    said:Any=(),  # texts with probabilities, by `hdr.strings.n_best`
-    most:int=200,
-    sure:float|None=None,  # of the text as read, where that is known; the others share the rest
-) -> list[list]:  # [text, probability], likeliest first
-    "What may be meant"
-    if not text: return [['', 1.]]
-    own, n = shape_of(text), len(digits)
-    shapes:dict[str, float] = defaultdict(float)
-    other = [(t, p) for t,p in said if t and len(re.sub('[^0-9]', '', t)) != n]
-    for t,p in said:
-        if len(re.sub('[^0-9]', '', t)) == n: shapes[shape_of(t)] += p
-    shapes[own] = max(shapes[own], sum(shapes.values())/2, .5*sum(p for _,p in other), 1e-3)
-    some = likeliest_digits([digit_probabilities(d) for d in digits], most)
-    found:dict[str, float] = defaultdict(float)
-    for shape,w in shapes.items():
-        for t,p in some if w > 1e-6 else []: found[fill_shape(shape, t)] += w*p
-    for t,p in other: found[t] += p
-    best = sharpened(found, most)
-    return best if sure is None else shared_out(best, text, sure)
-
-def shared_out(
-    some:list[list],  # [text, probability]
-    text:str,
-    sure:float,  # of this text
-) -> list[list]:  # the same, likeliest first
-    "One text is so likely; the others share the rest as they did before"
-    rest = sum(p for t,p in some if t != text)
-    by = (1-sure)/rest if rest else 0.
-    return sorted(([t, sure if t == text else p*by] for t,p in some), key=lambda a: -a[1])
-
-def sharpened(
-    found:dict[str, float],  # text -> how likely, not scaled
-    most:int,
-) -> list[list]:  # [text, probability], likeliest first
-    "Probabilities at the temperature of whole fields"
-    best = sorted(found.items(), key=lambda i: -i[1])[:most]
-    p = np.array([v for _,v in best])**(1/temperature)
-    return [[t, float(v)] for (t,_),v in zip(best, p/p.sum())]

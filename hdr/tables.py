@@ -22,7 +22,8 @@ from .page import bounding_box, Cell, Field, Line, Table
 from .places import Place, read_places, weigh_print
 from .rules import (alternatives_of, apply_rules, apply_table_rules, obey, put_reading, RuleError,
     rules_from_json, unsure)
-from .strings import read_lines, readings
+from .readings import readings
+from .strings import read_lines
 
 # %% ../nbs/24_tables.ipynb #4f5356fe
 def grid_rules(

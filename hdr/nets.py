@@ -255,7 +255,7 @@ def net_of(
         if r.length > .5*(box[2]-box[0])]).reshape(-1, 2), far, 'lr')
     ys, u = outer_lines(ys, np.array([[rows.level(r.middle, e) for e in (r.start, r.end)] for r in across
         if r.length > .5*(box[3]-box[1])]).reshape(-1, 2), far, 'tb')
-    if len(ys)-len(u) < 2 or len(xs)-len(v) < 2 and len(ys) < 4: return None
+    if len(ys)-len(u) < 2 or len(xs) < 2 or len(xs)-len(v) < 2 and len(ys) < 4: return None
     net = Net(ys, xs, rows, columns, virtual=v+u)
     down, level = wall_share(net, covers[0], covers[1], size)
     if 'l' in v and 'r' in v:  # strokes of digits one above the other are no columns

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from dataclasses import dataclass
 from functools import cached_property
-from .ink import light_share, paper
+from .ink import components_with_stats, light_share, paper
 
 # %% ../nbs/21_ruling.ipynb #665f638b
 def paper_contrast(
@@ -185,3 +185,51 @@ def find_all_along(
     for r in faint: r.start, r.end = r.start+n/3, r.end-n/3
     more = [r for r in broken+faint if is_drawn(r, soft, size, max(.035, .7*noise))]
     return solid+more, a|cover_of(more, b|f)
+
+# %% ../nbs/21_ruling.ipynb #fd5de67e
+def is_frame(
+    part:np.ndarray,  # (h,w) bool, one mark
+    usual:float,  # height of print and writing, pixels
+) -> bool:
+    "Ruled along all sides and higher than print; or a line with ticks on it"
+    h, w = part.shape
+    edge, column = max(2, int(.15*min(h, w))), part.sum(0)
+    sides = [float(part[s].any(k).mean()) for s,k in ((np.s_[:edge], 0),
+        (np.s_[-edge:], 0), (np.s_[:,:edge], 1), (np.s_[:,-edge:], 1))]
+    if min(sides) > .92 and h > 1.15*usual: return True
+    return bool(w > 4*h and (column <= 1.5*np.percentile(column, 20)+1).mean() > .7)
+
+def find_letter_marks(
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+    size:float,  # of writing, pixels
+) -> tuple[np.ndarray, np.ndarray]:  # (h,w) marks; (n+1,) bool: which may be letters or touching ones
+    "Marks that are no higher than print and are no frames"
+    labels, s = components_with_stats(mask)
+    w, h, out = s[:,2], s[:,3], np.zeros(len(s), bool)
+    b = np.column_stack([s[:,:2], s[:,:2]+s[:,2:4]])
+    some = (np.minimum(w, h) > .3*size) & (h > .6*size) & (h < 8*size) & (np.arange(len(s)) > 0)
+    if (some & (w < 6*h)).sum() < 8: return labels, out  # hardly any print
+    usual = float(np.percentile(h[some & (w < 6*h)], 80))
+    for k in np.flatnonzero(some):
+        x0, y0, x1, y1 = b[k]
+        out[k] = h[k] < 1.45*usual and not is_frame(labels[y0:y1,x0:x1] == k, usual)
+    return labels, out
+
+def is_letter_stroke(
+    r:Rule,
+    marks:tuple[np.ndarray, np.ndarray],  # by `find_letter_marks`; for a rule across, turned
+    size:float,  # of writing, pixels
+    along:bool=True,  # a line to write on may have digits that touch it
+) -> bool:
+    "Is a rule part of letters, and not free above and below for half of its length or more?"
+    (labels, letters), (h, w) = marks, marks[0].shape
+    x = np.arange(max(0, int(r.start)+1), min(w, int(r.end)-1))
+    y = np.interp(x, r.at, r.mid)
+    def row(off): return labels[(y+off).round().astype(int).clip(0, h-1), x]
+    on = np.max([row(o) for o in (-1, 0, 1)], 0)
+    on = on[on > 0]
+    most = 12 if along else 2.6  # a word of letters that touch, a letter
+    if not len(on) or r.length > most*size or letters[on].mean() < .7: return False
+    far = np.linspace(r.thick/2+2, r.thick/2+2+.4*size, 5)
+    beside = np.max([row(s*o) for s in (-1, 1) for o in far], 0) > 0
+    return bool(not along or r.length < 4.5*size or beside.mean() > .5)

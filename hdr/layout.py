@@ -393,3 +393,24 @@ def remove_letters(
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
     return out, page, (*glyphs, lines) if out is small else None
+
+# %% ../nbs/21_layout.ipynb #fb9d8752
+def doubt_words(
+    lines:list,  # of `hdr.page.Line`, as read; confidences are changed
+    ink:np.ndarray,  # (h,w) 0..1
+    page:float,  # evidence for digits, by `find_letters`
+    several:float=-1.,  # log-odds of what is wider than a digit
+):
+    "On a page of letters, no digit is surer than that its word is one of digits"
+    labels, b, _ = find_glyphs(ink) if page < 0 and lines else (ink, np.zeros((0,6), int), 0)
+    if not len(b): return
+    (w, h), y = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2
+    for digits in (some for l in lines for _,some in l.words if some):
+        q = np.array([d.box for d in digits])
+        (x0, y0), (x1, y1) = q[:,:2].min(0), q[:,2:].max(0)
+        own = (b[:,2] > x0) & (b[:,0] < x1) & (y > y0) & (y < y1) & (h > .45*(y1-y0))
+        if not own.any(): continue
+        odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[own]))[1]-enough
+        odds[w[own] >= 1.2*h[own]] = several
+        sure = 1/(1+np.exp(-min(odds.sum()+page, 2+odds.min())))
+        for d in digits: d.confidence = min(d.confidence, round(float(sure), 4))

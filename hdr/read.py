@@ -19,8 +19,8 @@ from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_digits
-from .layout import (digit_log_odds, glyphs_and_lines, normalise_size, page_orientation,
-    remove_letters, rotate)
+from .layout import (digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
+    page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
 from .cells import keep_boxes, least_page, read_cut_cell
 from .places import read_marks
@@ -69,7 +69,7 @@ def confirm_digit(
     (seen,), (p,) = shared_recognizer().looks([grey[max(0, y0-by):y1+by+1, max(0, x0-by):x1+by+1]])
     both = [[k, min(v, round(float(p[k]), 4))] for k,v in d.top]
     d.top = sorted(both, key=lambda t: -t[1])
-    d.digit, d.confidence = d.top[0]
+    d.digit, d.confidence = d.top[0][0], min(d.confidence, d.top[0][1])
     d.rejected = d.confidence < threshold
     return bool(seen.x.any())
 
@@ -152,6 +152,7 @@ def read_and_doubt(
     written = (bare > .5).any()
     lines = (yield from find_strings(bare, threshold, field, found, first)) if written else []
     if not lines and threshold: lines = read_marks(bare)
+    if not field: doubt_words(lines, bare, evidence)
     return lines, evidence <= 0 and rejected_as_digits(lines, bare)
 
 def lines_of_page(

@@ -424,6 +424,7 @@ def doubt_words(
     ink:np.ndarray,  # (h,w) 0..1
     page:float,  # evidence for digits, by `find_letters`
     several:float=-1.,  # log-odds of what is wider than a digit
+    least:float=.6,  # confidence that is left: unsure, but not rejected
 ):
     "On a page of letters, no digit is surer than that its word is one of digits"
     labels, b, _ = find_glyphs(ink) if page < 0 and lines else (ink, np.zeros((0,6), int), 0)
@@ -437,4 +438,4 @@ def doubt_words(
         odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[own]))[1]-enough
         odds[w[own] >= 1.2*h[own]] = several
         sure = 1/(1+np.exp(-min(odds.sum()+page, 2+odds.min())))
-        for d in digits: d.confidence = min(d.confidence, round(float(sure), 4))
+        for d in digits: d.confidence = min(d.confidence, max(least, round(float(sure), 4)))

@@ -438,4 +438,6 @@ def doubt_words(
         odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[own]))[1]-enough
         odds[w[own] >= 1.2*h[own]] = several
         sure = 1/(1+np.exp(-min(odds.sum()+page, 2+odds.min())))
-        for d in digits: d.confidence = min(d.confidence, max(least, round(float(sure), 4)))
+        for d in digits:
+            d.confidence = min(d.confidence, max(least, round(float(sure), 4)))
+            d.top[:1] = [[d.digit, d.confidence]]

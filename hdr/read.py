@@ -69,7 +69,7 @@ def confirm_digit(
     (seen,), (p,) = shared_recognizer().looks([grey[max(0, y0-by):y1+by+1, max(0, x0-by):x1+by+1]])
     both = [[k, min(v, round(float(p[k]), 4))] for k,v in d.top]
     d.top = sorted(both, key=lambda t: -t[1])
-    d.digit, d.confidence = d.top[0][0], min(d.confidence, d.top[0][1])
+    d.digit, d.confidence = d.top[0]
     d.rejected = d.confidence < threshold
     return bool(seen.x.any())
 

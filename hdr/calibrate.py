@@ -9,8 +9,8 @@ __all__ = []
 import numpy as np
 from typing import Any
 from .ink import to_mnist
-from .page import bounding_box, Digit, Field
-from .places import digit_of, Place, read_apart
+from .page import bounding_box, Digit, digit_of, Field
+from .places import Place, read_apart
 from .recognize import shared_recognizer
 from .rules import unsure
 from .readings import readings

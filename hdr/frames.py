@@ -14,8 +14,8 @@ from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
 from .nets import (add_faint_lines, add_hidden_walls, Curves, group_rules, Net, net_of, open_net,
     outermost)
-from .ruling import (contrast_to_ink, find_all_along, find_letter_marks, is_drawn,
-    is_letter_stroke, paper_contrast, Rule)
+from .ruling import (contrast_to_ink, drop_letter_strokes, find_all_along, is_drawn,
+    paper_contrast, Rule)
 
 # %% ../nbs/24_frames.ipynb #5184fe7a
 def is_comb(net:Net, size:float) -> bool:
@@ -506,9 +506,7 @@ def find_layout(
     mask = (ink > .15).astype(np.uint8)
     A, ca = find_all_along(mask, soft, noise/top, size)
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
-    covers, (labels, letters) = (ca, turn(cb.T)), find_letter_marks(mask, size)
-    A = [r for r in A if not is_letter_stroke(r, (labels, letters), size)]
-    B = [r for r in B if not is_letter_stroke(r, (labels.T, letters), size, False)]
+    covers, (A, B) = (ca, turn(cb.T)), drop_letter_strokes(A, B, mask, size)
     nets, free = nets_of_rules(A, B, covers, size)
     nets = [add_faint_lines(add_hidden_walls(n, mask, size), soft, ink, noise/top, size)
         for n in nets if not is_lined_paper(n, ink.shape)]

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 from .image import most_pixels
 from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
-from .page import best_digits, bounding_box, Digit
+from .page import bounding_box, Digit, digit_of
 from .recognize import shared_recognizer
 
 # %% ../nbs/21_layout.ipynb #be610827
@@ -207,8 +207,7 @@ def silent_marks(
         mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
         found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
     p:Any = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
-    tops = [(box, best_digits(q[:10])) for (box,_),q in zip(found, p) if q[10] > .5]
-    return [Digit(int(top[0][0]), float(top[0][1]), box, True, top) for box,top in tops]
+    return [digit_of(q, box, True) for (box,_),q in zip(found, p) if q[10] > .5]
 
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(
@@ -427,8 +426,8 @@ def doubt_words(
     least:float=.6,  # confidence that is left: unsure, but not rejected
 ):
     "On a page of letters, no digit is surer than that its word is one of digits"
-    labels, b, _ = find_glyphs(ink) if page < 0 and lines else (ink, np.zeros((0,6), int), 0)
-    if not len(b): return
+    if page >= 0 or not lines: return
+    labels, b, _ = find_glyphs(ink)
     (w, h), y = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2
     for digits in (some for l in lines for _,some in l.words if some):
         q = np.array([d.box for d in digits])

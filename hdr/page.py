@@ -50,6 +50,17 @@ def best_digits(
     "The likeliest digits"
     return [[int(k), round(float(p[k]), 4)] for k in p.argsort()[::-1][:most]]
 
+def digit_of(
+    r:np.ndarray,  # (11,) by the network for single digits
+    box:list[int],
+    rejected:bool=False,
+) -> Digit:
+    "What it likes best"
+    top = best_digits(r[:10])
+    out:Any = Digit(top[0][0], top[0][1], box, rejected, top)
+    out.p = r[:10]
+    return out
+
 # %% ../nbs/20_page.ipynb #5e9dfc0b
 def shown(
     d:Digit,
@@ -380,12 +391,12 @@ def annotate(
     if page.image is None: raise ValueError(f'{page.file}: the scan is not there')
     picture = Image.fromarray(page.image).convert('RGB')
     draw, thick = ImageDraw.Draw(picture), max(1, round(max(picture.size)/800))
-    silent = [d for line in page.lines for d in line.silent]
+    silent = {id(d) for line in page.lines for d in line.silent}
     for d in all_marks(page.lines):
         x0, y0, x1, y1 = d.box
         colour = refused if d.rejected else sure if d.confidence >= .9 else unsure
         draw.rectangle([x0-1, y0-1, max(x0, x1), max(y0, y1)], outline=colour, width=thick)
-        if any(d is s for s in silent): continue
+        if id(d) in silent: continue
         face = ImageFont.load_default(min(40, max(10, .45*(y1-y0))))
         draw.text((x0, y1+thick), '?' if d.rejected else str(d.digit), fill=colour, font=face)
     return picture

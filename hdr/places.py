@@ -15,9 +15,9 @@ from .frames import Layout
 from .ink import binarise, to_mnist
 from .layout import (box_distances, connected_components, digit_log_odds, find_glyphs, find_lines,
     log_odds, median_height, word_starts)
-from .page import bounding_box, Digit, Line, text_of_digits
+from .page import best_digits, bounding_box, Digit, digit_of, Line, text_of_digits
 from .recognize import shared_recognizer
-from .strings import (assemble_line, backed_by_ink, best_digits, candidate_strips, decode_strip,
+from .strings import (assemble_line, backed_by_ink, candidate_strips, decode_strip,
     expected_correct, joined_readings, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
@@ -298,17 +298,6 @@ def read_apart(
     p = shared_recognizer().probabilities(np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in boxes]))
     if p[:,:10].max(1).min() < sure: return found
     return [digit_of(r, box) for box,r in zip(boxes, p)]
-
-def digit_of(
-    r:np.ndarray,  # (11,) by the network for single digits
-    box:list[int],
-    rejected:bool=False,
-) -> Digit:
-    "What it likes best"
-    top = best_digits(r[:10])
-    out:Any = Digit(top[0][0], top[0][1], box, rejected, top)
-    out.p = r[:10]
-    return out
 
 def read_marks(
     ink:np.ndarray,  # (h,w) 0..1, where the network for strings says nothing

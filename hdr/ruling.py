@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from dataclasses import dataclass
 from functools import cached_property
-from .ink import components_with_stats, light_share, paper
+from .ink import components_with_stats, light_share, paper, percentile
 
 # %% ../nbs/21_ruling.ipynb #665f638b
 def paper_contrast(
@@ -197,7 +197,7 @@ def is_frame(
     sides = [float(part[s].any(k).mean()) for s,k in ((np.s_[:edge], 0),
         (np.s_[-edge:], 0), (np.s_[:,:edge], 1), (np.s_[:,-edge:], 1))]
     if min(sides) > .92 and h > 1.15*usual: return True
-    return bool(w > 4*h and (column <= 1.5*np.percentile(column, 20)+1).mean() > .7)
+    return bool(w > 4*h and (column <= 1.5*percentile(column, 20)+1).mean() > .7)
 
 def find_letter_marks(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
@@ -209,7 +209,7 @@ def find_letter_marks(
     b = np.column_stack([s[:,:2], s[:,:2]+s[:,2:4]])
     some = (np.minimum(w, h) > .3*size) & (h > .6*size) & (h < 8*size) & (np.arange(len(s)) > 0)
     if (some & (w < 6*h)).sum() < 8: return labels, out  # hardly any print
-    usual = float(np.percentile(h[some & (w < 6*h)], 80))
+    usual = float(percentile(h[some & (w < 6*h)], 80))
     for k in np.flatnonzero(some):
         x0, y0, x1, y1 = b[k]
         out[k] = h[k] < 1.45*usual and not is_frame(labels[y0:y1,x0:x1] == k, usual)
@@ -233,3 +233,14 @@ def is_letter_stroke(
     far = np.linspace(r.thick/2+2, r.thick/2+2+.4*size, 5)
     beside = np.max([row(s*o) for s in (-1, 1) for o in far], 0) > 0
     return bool(not along or r.length < 4.5*size or beside.mean() > .5)
+
+def drop_letter_strokes(
+    across:list[Rule], down:list[Rule],  # the second as found in the turned page
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
+    size:float,  # of writing, pixels
+) -> tuple[list[Rule], list[Rule]]:
+    "Rules across and down that are no part of letters"
+    if not across and not down: return across, down
+    labels, letters = find_letter_marks(mask, size)
+    return ([r for r in across if not is_letter_stroke(r, (labels, letters), size)],
+        [r for r in down if not is_letter_stroke(r, (labels.T, letters), size, False)])

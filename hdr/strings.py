@@ -37,6 +37,15 @@ class Strip:
         "Height of writing, pixels of the page"
         return (self.box[3]-self.box[1])*writing_height/line_height
 
+    @property
+    def step(self) -> float:
+        "Pixels of the page that an answer of the network goes on"
+        return (self.box[2]-self.box[0])*2/self.seen.shape[1]
+
+    def middle(self, a:float, b:float) -> float:
+        "Of what is said from step a to step b: x on the page"
+        return self.box[0]+self.step*(a+b)/2
+
 def split_at_gaps(
     boxes:np.ndarray,  # (n,>=4) of the glyphs of a line
     size:float,  # height of the line, pixels
@@ -209,11 +218,11 @@ def backed_by_ink(
     least:float=.1,  # of the strip's height
 ) -> list[Spike]:
     "What is said where there is ink"
-    wide, tall = (s.box[2]-s.box[0])/s.seen.shape[1], s.box[3]-s.box[1]
+    aside, tall = near*s.step/2, s.box[3]-s.box[1]
     rows = ink_mask(ink)[max(0,s.box[1]):max(0,s.box[3])]
     def backed(a, b):
-        at = s.box[0]+wide*(a+b)
-        left, right = (max(0, int(v)) for v in (at-near*wide, at+near*wide+1))
+        at = s.middle(a, b)
+        left, right = (max(0, int(v)) for v in (at-aside, at+aside+1))
         part = rows[:,left:right]
         return part.size > 0 and cv2.countNonZero(cv2.reduce(part, 1, cv2.REDUCE_MAX)) > least*tall
     return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
@@ -248,12 +257,11 @@ def decode_strip(
     middle = [(a+b)/2 for _,a,b in spikes]
     between = [(a+b)/2 for a,b in zip(middle, middle[1:])]
     ends = [*(m-9 for m in middle[:1]), *between, *(m+9 for m in middle[-1:])]
-    step = (s.box[2]-s.box[0])*2/s.seen.shape[1]  # pixels of the page
     for (k,a,b),left,right,at in zip(spikes, ends, ends[1:], middle):
         if k > 10:
             out.append(string_alphabet()[k-1])
             continue
-        x0, x1 = (s.box[0]+step*v for v in (max(left, at-9), min(right, at+9)))
+        x0, x1 = (s.box[0]+s.step*v for v in (max(left, at-9), min(right, at+9)))
         box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
         all_ = p[a+p[a:b,k].argmax(),1:11]
         top = best_digits(all_)
@@ -337,8 +345,7 @@ def said_spans(
     "Where a digit or a separator was said"
     spans:list = [d.box[::2] for d in digits]
     for _,spikes,s in row:
-        x = [s.box[0]+(a+b)*(s.box[2]-s.box[0])/s.seen.shape[1] for _,a,b in spikes]
-        spans += [[v-.1*s.size, v+.1*s.size] for v in x]
+        spans += [[v-.1*s.size, v+.1*s.size] for v in (s.middle(a, b) for _,a,b in spikes)]
     return np.array(spans)
 
 # %% ../nbs/22_strings.ipynb #a26e5b69
@@ -454,10 +461,9 @@ def is_all_said(
     tall:float=.45,  # of the height of writing: no speck
 ) -> bool:
     "Has each tall glyph a digit of its own? A word of letters may have a sure one and silence"
-    step = (s.box[2]-s.box[0])*2/s.seen.shape[1]
-    at = np.array([s.box[0]+step*(a+b)/2 for k,a,b in spikes if k <= 10])
+    at = np.array([s.middle(a, b) for k,a,b in spikes if k <= 10])
     b = boxes[boxes[:,3]-boxes[:,1] > tall*s.size]
-    return bool(((at >= b[:,:1]-step) & (at <= b[:,2:3]+step)).any(1).all())
+    return bool(((at >= b[:,:1]-s.step) & (at <= b[:,2:3]+s.step)).any(1).all())
 
 certain = .95  # of a digit or sign, and .02 of one more: no second look
 

@@ -199,11 +199,13 @@ def silent_marks(
 ) -> list[Digit]:  # rejected, from left to right
     "Ink that says nothing, and that the network for single digits calls no digit"
     (x, to), found = said.T, []
+    def says_nothing(x0, x1):
+        return ~(np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)).any(-1)
+    if not says_nothing(boxes[:,:1], boxes[:,2:3]).any(): return []
     for g in stacked_glyphs(boxes):
         x0, y0, x1, y1 = box = bounding_box(g[:,:4])
-        of_digit = np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)
         seen = any(a < (x0+x1)/2 < c and b < (y0+y1)/2 < d for a,b,c,d in places)
-        if of_digit.any() or not seen or max(x1-x0, y1-y0) < least*size: continue
+        if not says_nothing(x0, x1) or not seen or max(x1-x0, y1-y0) < least*size: continue
         mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
         found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
     p:Any = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []

@@ -145,8 +145,8 @@ def read_and_doubt(
 ) -> Asking:  # of lines, boxes as in `ink`; and: do its letters say that these are no digits?
     "Lines of digits between letters, which are not looked for where digits are certain"
     known = glyphs_and_lines(ink) if threshold and field else None
-    first, certain = (yield from first_look(ink, known)) if known else (None, False)
-    if certain: return (yield from find_strings(ink, threshold, field, known, first)), False
+    first, said = (yield from first_look(ink, known)) if known else (None, False)
+    if said: return (yield from find_strings(ink, threshold, field, known, first)), False
     bare, evidence, found = remove_letters(ink, found=known) if threshold else (ink, 1., None)
     if bare is not ink: first = None
     written = (bare > .5).any()

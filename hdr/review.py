@@ -27,9 +27,9 @@ def line_value(
     line:Line,
 ) -> Field:  # with the line's id
     "A line as a field"
-    reason = 'a mark that was not understood' if '?' in line.text else ''
-    if not reason and line.confidence < unsure: reason = f'sure to {line.confidence:.0%} only'
-    return Field('line', line.text, confidence=line.confidence, flagged=bool(reason), reason=reason,
+    reason, sure = 'a mark that was not understood' if '?' in line.text else '', line.confidence
+    if not reason and sure < unsure: reason = f'sure to {sure:.0%} only'
+    return Field('line', line.text, confidence=sure, flagged=bool(reason), reason=reason,
         box=line.box, digits=[d.id for d in line.digits], id=line.id)
 
 def values_of_page(

@@ -425,11 +425,12 @@ def best_views(
     "Of each group the view that is read best; the whole picture, where that is as good"
     wide = may_be_line(ink)
     if wide and len(groups) == 1:
-        if not first: (first,), = yield from look_along([groups[0][:1]], glyphs)
-        if is_certain(first[0], first[1], first[2], glyphs): return [first]
-        more, = yield from look_along([whole_picture_strips(ink)], glyphs)
-        read = [[first, *more]]
-    else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
+        read = [[first]] if first else (yield from look_along([groups[0][:1]], glyphs))
+        for high in pictures:
+            if is_certain(*read[0][-1], glyphs): return read[0][-1:]
+            read[0] += (yield from look_along([[whole_picture(ink, high)]], glyphs))[0]
+    else:
+        read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
     best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
     if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
@@ -446,13 +447,13 @@ def look_along(
 def first_look(
     ink:np.ndarray,  # (h,w) 0..1 of a picture that may be one line
     found:tuple,  # by `glyphs_and_lines`
-) -> Asking:  # of (probabilities, spikes, strip), None: not one group of glyphs; beyond doubt?
-    "What one view says, before anything else is asked"
+) -> Asking:  # of (probabilities, spikes, strip), None: not one group of glyphs; are these digits?
+    "What one view says, before anything else is asked: where it says much, no letters are looked for"
     labels, boxes, _, rows = found
     groups = candidate_strips(ink, boxes[rows[0]], 0, True) if len(rows) == 1 else []
     if len(groups) != 1 or not may_be_line(ink): return None, False
     ((p, spikes, s),), = yield from look_along(groups, glyphs := ink_mask(labels))
-    return (p, spikes, s), is_certain(p, spikes, s, glyphs) and is_all_said(spikes, s, boxes)
+    return (p, spikes, s), is_certain(p, spikes, s, glyphs, .8, .05) and is_all_said(spikes, s, boxes)
 
 def is_all_said(
     spikes:list[Spike],
@@ -472,12 +473,13 @@ def is_certain(
     spikes:list[Spike],  # those of them that count
     s:Strip,
     glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
+    least:float=certain,  # probability of each
     more:float=.02,  # most probability of anything else between them
 ) -> bool:
     "Is all that is said sure and backed, is the silence sure, too, and is there no ink beside the strip?"
     if not spikes or len(spikes) < len(ctc_best_path(p)): return False
     sure, noise = p.max(1).tolist(), 1-p[:,0]
-    if min(max(sure[a:b]) for _,a,b in spikes) <= certain: return False
+    if min(max(sure[a:b]) for _,a,b in spikes) <= least: return False
     for _,a,b in spikes: noise[max(0, a-1):b+1] = 0
     x, _, w, _ = cv2.boundingRect(glyphs)
     return bool(noise.max() < more and s.box[0] <= x and x+w <= s.box[2])
@@ -518,9 +520,16 @@ def may_be_line(
     "A picture that is wider than high may be one line"
     return len(ink) < ink.shape[1] < 40*len(ink)
 
+def whole_picture(
+    ink:np.ndarray,  # (h,w) 0..1 of the page
+    high:float,  # height of the strip, in its heights
+) -> Strip:
+    "All of its width"
+    h, w = ink.shape
+    return crop_strip(ink, [0, (1-high)*h/2, w, (1+high)*h/2])
+
 def whole_picture_strips(
     ink:np.ndarray,  # (h,w) 0..1 of the page
 ) -> list[Strip]:  # none where it is no line
-    "All of its width, at several heights"
-    h, w = ink.shape
-    return [crop_strip(ink, [0, (1-s)*h/2, w, (1+s)*h/2]) for s in pictures] if may_be_line(ink) else []
+    "The same at several heights"
+    return [whole_picture(ink, high) for high in pictures] if may_be_line(ink) else []

@@ -222,7 +222,7 @@ def run_epochs(
     quiet:bool=False,  # no bar, no lines
     together:int=0,  # as for `train_epoch`
 ) -> pd.DataFrame:  # the history, a row an epoch
-    "Train a compiled model; a loss that is no number is a `FloatingPointError`"
+    "Train a compiled model; a loss that explodes is a `FloatingPointError`"
     if checkpoint: check_room(checkpoint.parent, 40*model.count_params()/1e6)
     history = load_checkpoint(checkpoint, model) if checkpoint else pd.DataFrame()
     if len(history): print(f'going on after epoch {len(history)}')
@@ -231,8 +231,8 @@ def run_epochs(
         if epoch >= epochs - recipe.clean: without_augmentation(model)
         title = '' if quiet else f'epoch {epoch+1:2}/{epochs}'
         row = dict(epoch=epoch+1, **train_epoch(model, batches(epoch), take, title, together))
-        if not np.isfinite(row['train_loss']): raise FloatingPointError(
-            f'{recipe.model}: the loss of epoch {epoch+1} is no number; lower the learning rate')
+        if not row['train_loss'] < 1e6: raise FloatingPointError(f'{recipe.model}: the loss of '
+            f'epoch {epoch+1} is no number, or beyond all bounds; lower the learning rate')
         row.update(evaluate())
         if watch: watch.on_epoch_end(epoch, keras_logs(row))
         history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
@@ -251,7 +251,7 @@ def fit(
     deterministic:bool=True,  # bit-for-bit repeatable on the same machine
     quiet:bool=False,  # no bar, no lines
 ) -> tuple[keras.Model, pd.DataFrame]:  # with its last weights; the history, a row an epoch
-    "Train by recipe; a loss that is no number is a `FloatingPointError`"
+    "Train by recipe; a loss that explodes is a `FloatingPointError`"
     (x, y, *held), epochs, size = data, epochs or recipe.epochs, recipe.batch
     def batches(epoch):
         order = np.random.default_rng([seed, epoch]).permutation(len(x))

@@ -425,6 +425,7 @@ def doubt_words(
     whole:np.ndarray,  # (h,w) 0..1, with them
     several:float=-1.,  # log-odds of what is wider than a digit, has a dot or letters that are gone
     short:int=3,  # a word of fewer glyphs says little by itself
+    most:float=-3.,  # evidence of the page that is laid on a line of letters
     least:float=.6,  # confidence that is left: unsure, but not rejected
 ):
     "On a page of letters, no digit is surer than that its word is one of digits"
@@ -441,7 +442,7 @@ def doubt_words(
         odds[(w >= 1.2*h)[beside] | np.array([has_dot(g, b) for g in b[beside]])] = several
         if follows_gone((x0, y0, x1, y1), every, ink): odds[:] = np.minimum(odds, several)
         letters = 1-min(1., ink[y0:y1].sum()/max(1., whole[y0:y1].sum()))  # share of its line
-        against = page*(1+letters*(1+(len(odds) < short)))
+        against = page+max(page, most)*letters*(1+(len(odds) < short))
         sure = 1/(1+np.exp(-min(odds.sum()+against, 2+odds[own[beside]].min())))
         for d in digits:
             d.confidence = min(d.confidence, max(least, round(float(sure), 4)))

@@ -422,23 +422,54 @@ def remove_letters(
 # %% ../nbs/21_layout.ipynb #fb9d8752
 def doubt_words(
     lines:list,  # of `hdr.page.Line`, as read; confidences are changed
-    ink:np.ndarray,  # (h,w) 0..1
+    ink:np.ndarray,  # (h,w) 0..1, without words of letters
     page:float,  # evidence for digits, by `find_letters`
-    several:float=-1.,  # log-odds of what is wider than a digit
+    whole:np.ndarray,  # (h,w) 0..1, with them
+    several:float=-1.,  # log-odds of what is wider than a digit, has a dot or letters that are gone
+    short:int=3,  # a word of fewer glyphs says little by itself
+    most:float=-3.,  # evidence of the page that is laid on a line of letters
     least:float=.6,  # confidence that is left: unsure, but not rejected
 ):
     "On a page of letters, no digit is surer than that its word is one of digits"
     if page >= 0 or not lines: return
     labels, b, _ = find_glyphs(ink)
-    (w, h), y = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2
+    (w, h), y, every = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2, find_glyphs(whole)[1]
     for digits in (some for l in lines for _,some in l.words if some):
         q = np.array([d.box for d in digits])
         (x0, y0), (x1, y1) = q[:,:2].min(0), q[:,2:].max(0)
-        own = (b[:,2] > x0) & (b[:,0] < x1) & (y > y0) & (y < y1) & (h > .45*(y1-y0))
+        own, beside = ((b[:,2] > x0-by) & (b[:,0] < x1+by) & (y > y0) & (y < y1) & (h > .45*(y1-y0))
+            for by in (0, .3*(y1-y0)))
         if not own.any(): continue
-        odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[own]))[1]-enough
-        odds[w[own] >= 1.2*h[own]] = several
-        sure = 1/(1+np.exp(-min(odds.sum()+page, 2+odds.min())))
+        odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[beside]))[1]-enough
+        odds[(w >= 1.2*h)[beside] | np.array([has_dot(g, b) for g in b[beside]])] = several
+        if follows_gone((x0, y0, x1, y1), every, ink): odds[:] = np.minimum(odds, several)
+        letters = 1-min(1., ink[y0:y1].sum()/max(1., whole[y0:y1].sum()))  # share of its line
+        against = page+max(page, most)*letters*(1+(len(odds) < short))
+        sure = 1/(1+np.exp(-min(odds.sum()+against, 2+odds[own[beside]].min())))
         for d in digits:
             d.confidence = min(d.confidence, max(least, round(float(sure), 4)))
             d.top[:1] = [[d.digit, d.confidence]]
+
+def has_dot(
+    glyph:np.ndarray,  # (>=4,) box
+    boxes:np.ndarray,  # (n,>=4) of all
+) -> bool:
+    "Is there a dot above it, as on an i?"
+    x0, y0, x1, y1 = glyph[:4]
+    (w, h), x, tall = (boxes[:,2:4]-boxes[:,:2]).T, (boxes[:,0]+boxes[:,2])/2, y1-y0
+    small = (np.maximum(w, h) < .4*tall) & (w < 1.6*h) & (h < 1.6*w)
+    above = (boxes[:,3] <= y0+1) & (boxes[:,3] > y0-.4*tall)
+    return bool((small & above & (x > x0) & (x < x1)).any())
+
+def follows_gone(
+    word:Sequence,  # x0, y0, x1, y1
+    every:np.ndarray,  # (n,>=4) boxes of glyphs, letters and all
+    ink:np.ndarray,  # (h,w) 0..1, without letters
+) -> bool:
+    "Is what stands close beside a word gone as letters? Lines that touch break words in two"
+    x0, y0, x1, y1 = word
+    by, x = .3*(y1-y0), (every[:,0]+every[:,2])/2
+    beside = (every[:,2] > x0-by) & (every[:,0] < x1+by) & ((x < x0) | (x > x1))
+    level = np.minimum(every[:,3], y1)-np.maximum(every[:,1], y0) > .6*(y1-y0)
+    return any(not (ink[max(b,y0):min(d,y1),a:c] > .5).any() for a,b,c,d in every[beside & level,:4])
+

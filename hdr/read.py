@@ -152,7 +152,7 @@ def read_and_doubt(
     written = (bare > .5).any()
     lines = (yield from find_strings(bare, threshold, field, found, first)) if written else []
     if not lines and threshold: lines = read_marks(bare)
-    if not field: doubt_words(lines, bare, evidence)
+    if not field: doubt_words(lines, bare, evidence, ink)
     return lines, evidence <= 0 and rejected_as_digits(lines, bare)
 
 def lines_of_page(

@@ -229,7 +229,9 @@ def is_letter_stroke(
     on = np.max([row(o) for o in (-1, 0, 1)], 0)
     on = on[on > 0]
     most = 12 if along else 2.6  # a word of letters that touch, a letter
-    if not len(on) or r.length > most*size or letters[on].mean() < .7: return False
+    if not len(on) or letters[on].mean() < .7: return False
+    if len(np.unique(on)) > 1 and len(on) > .4*len(x): return True  # dashes are no letters
+    if r.length > most*size: return False
     far = np.linspace(r.thick/2+2, r.thick/2+2+.4*size, 5)
     beside = np.max([row(s*o) for s in (-1, 1) for o in far], 0) > 0
     return bool(not along or r.length < 4.5*size or beside.mean() > .5)

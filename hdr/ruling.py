@@ -187,32 +187,39 @@ def find_all_along(
     return solid+more, a|cover_of(more, b|f)
 
 # %% ../nbs/21_ruling.ipynb #fd5de67e
-def is_frame(
+def is_boxed(
     part:np.ndarray,  # (h,w) bool, one mark
-    usual:float,  # height of print and writing, pixels
 ) -> bool:
-    "Ruled along all sides and higher than print; or a line with ticks on it"
+    "Is it ruled along all sides?"
     h, w = part.shape
-    edge, column = max(2, int(.15*min(h, w))), part.sum(0)
-    sides = [float(part[s].any(k).mean()) for s,k in ((np.s_[:edge], 0),
+    edge = max(2, int(.15*min(h, w)))
+    sides = [part[s].any(k).mean() for s,k in ((np.s_[:edge], 0),
         (np.s_[-edge:], 0), (np.s_[:,:edge], 1), (np.s_[:,-edge:], 1))]
-    if min(sides) > .92 and h > 1.15*usual: return True
+    return bool(min(sides) > .92)
+
+def is_ticked(
+    part:np.ndarray,  # (h,w) bool, one mark
+) -> bool:
+    "Is it a line with ticks on it?"
+    (h, w), column = part.shape, part.sum(0)
     return bool(w > 4*h and (column <= 1.5*percentile(column, 20)+1).mean() > .7)
 
 def find_letter_marks(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     size:float,  # of writing, pixels
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) marks; (n+1,) bool: which may be letters or touching ones
-    "Marks that are no higher than print and are no frames"
+    "Marks that are no higher than print and are no frames, of which there may be more than letters"
     labels, s = components_with_stats(mask)
-    w, h, out = s[:,2], s[:,3], np.zeros(len(s), bool)
-    b = np.column_stack([s[:,:2], s[:,:2]+s[:,2:4]])
-    some = (np.minimum(w, h) > .3*size) & (h > .6*size) & (h < 8*size) & (np.arange(len(s)) > 0)
-    if (some & (w < 6*h)).sum() < 8: return labels, out  # hardly any print
-    usual = float(percentile(h[some & (w < 6*h)], 80))
-    for k in np.flatnonzero(some):
-        x0, y0, x1, y1 = b[k]
-        out[k] = h[k] < 1.45*usual and not is_frame(labels[y0:y1,x0:x1] == k, usual)
+    (x, y, w, h), out = s[:,:4].T, np.zeros(len(s), bool)
+    some = np.flatnonzero((np.minimum(w, h) > .3*size) & (h > .6*size) & (h < 8*size))
+    some = some[some > 0]
+    parts = [labels[y[k]:y[k]+h[k],x[k]:x[k]+w[k]] == k for k in some]
+    boxed = np.array([is_boxed(p) for p in parts], bool)
+    print_ = h[some][(w < 6*h)[some] & ~boxed]
+    if len(print_) < 8: return labels, out  # hardly any
+    usual = float(percentile(print_, 80))
+    frame = boxed & (h[some] > 1.15*usual) | np.array([is_ticked(p) for p in parts], bool)
+    out[some] = (h[some] < 1.45*usual) & ~frame
     return labels, out
 
 def is_letter_stroke(

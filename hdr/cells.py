@@ -32,11 +32,11 @@ def may_have_line(
 ) -> bool:
     "Are all parts of the height dark somewhere near one column?"
     n, near = pieces//2, np.ones((1, 2*int(np.ceil(leans[-1]*len(ink)/2))+1), np.uint8)
-    ends, out = [len(ink)*i//n for i in range(n+1)], np.ones((1,ink.shape[1]), np.uint8)
+    ends, out = [len(ink)*i//n for i in range(n+1)], np.ones((1,ink.shape[1]), bool)
     for a,b in zip(ends, ends[1:]):  # mostly the first has no ink at all
         dark = (cv2.reduce(ink[a:b], 0, cv2.REDUCE_MAX) > least).view(np.uint8)
-        out &= cv2.dilate(dark, near)
-        if not cv2.countNonZero(out): return False
+        out &= cv2.dilate(dark, near) > 0
+        if not out.any(): return False
     return True
 
 def line_scores(

@@ -427,7 +427,8 @@ def best_views(
     if wide and len(groups) == 1:
         read = [[first]] if first else (yield from look_along([groups[0][:1]], glyphs))
         for high in pictures:
-            if is_certain(*read[0][-1], glyphs): return read[0][-1:]
+            p, spikes, s = read[0][-1]
+            if is_certain(p, spikes, s, glyphs): return [read[0][-1]]
             read[0] += (yield from look_along([[whole_picture(ink, high)]], glyphs))[0]
     else:
         read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)

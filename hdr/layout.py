@@ -472,4 +472,3 @@ def follows_gone(
     beside = (every[:,2] > x0-by) & (every[:,0] < x1+by) & ((x < x0) | (x > x1))
     level = np.minimum(every[:,3], y1)-np.maximum(every[:,1], y0) > .6*(y1-y0)
     return any(not (ink[max(b,y0):min(d,y1),a:c] > .5).any() for a,b,c,d in every[beside & level,:4])
-

@@ -430,8 +430,7 @@ def best_views(
             p, spikes, s = read[0][-1]
             if is_certain(p, spikes, s, glyphs): return [read[0][-1]]
             read[0] += (yield from look_along([[whole_picture(ink, high)]], glyphs))[0]
-    else:
-        read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
+    else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
     best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
     if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
@@ -454,7 +453,8 @@ def first_look(
     groups = candidate_strips(ink, boxes[rows[0]], 0, True) if len(rows) == 1 else []
     if len(groups) != 1 or not may_be_line(ink): return None, False
     ((p, spikes, s),), = yield from look_along(groups, glyphs := ink_mask(labels))
-    return (p, spikes, s), is_certain(p, spikes, s, glyphs, .8, .05) and is_all_said(spikes, s, boxes)
+    says_much = is_certain(p, spikes, s, glyphs, least=.8, more=.05)
+    return (p, spikes, s), says_much and is_all_said(spikes, s, boxes)
 
 def is_all_said(
     spikes:list[Spike],

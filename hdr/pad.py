@@ -27,13 +27,13 @@ mirrored = dict(  # what has a twin in hdr/web/
     ink="""without_margins _bar digit_levels rescale light_share paper light_missing ink find_rules
         rule_thickness crossing_strokes remove_edge_rules is_beside_ink find_marks main_mark belongs
         parts_of_digit crop resized pen_width fit_pen centred normalise_digit""".split(),
-    recognize='chosen_marks find_oddities look second_looks whole_look'.split())
+    recognize='chosen_marks find_oddities look second_looks slightly_changed whole_look'.split())
 
 def twins() -> dict[str, Callable]:  # name -> function
     "All functions that have a twin in JavaScript"
     rooms = dict(image=image, ink=ink, recognize=recognize)
     found = {n: getattr(rooms[room], n) for room,names in mirrored.items() for n in names}
-    methods = 'looks', 'answer', 'both'
+    methods = 'looks', 'reconsider', 'answer', 'both'
     return found | {n: getattr(recognize.Recognizer, n) for n in methods}
 
 # %% ../nbs/32_pad.ipynb #ea6a5f59
@@ -69,7 +69,8 @@ def settings() -> dict:  # name -> number or numbers
     return dict(alike=default(ink._bar, 'alike'), light_side=default(ink.light_share, 'side'),
         paper_side=ink.writing['digit'].side, pen_scale=default(ink.fit_pen, 'scale'),
         pen_range=list(ink.pen_range), pen_aims=list(ink.pen_aims), lone=recognize.lone,
-        side=recognize.side, sure=default(recognize.Recognizer.looks, 'sure'),
+        side=recognize.side, sure=default(recognize.Recognizer.looks, 'sure'), settled=recognize.settled,
+        slight_changes=recognize.slight_changes().reshape(8, 4).tolist(),
         nearly_black=numbers(image.to_grey)[-1])
 
 def constants() -> dict:  # 'numbers' for JavaScript; 'sources': fingerprints

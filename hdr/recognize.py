@@ -89,6 +89,30 @@ def look(
     notes, weight = find_oddities(grey, dark, a is not raw, m, parts, width), m.ink[parts].sum()
     return Look(grey, raw, kept, x, notes, light, float(m.ink[parts[0]]/weight), float(weight/m.ink.sum()))
 
+# %% ../nbs/13_recognize.ipynb #b218afee
+settled = .99  # above this a digit is not looked at again
+
+def slight_changes() -> np.ndarray:  # (8,2,2): where in the picture a pixel comes from, about the middle
+    "Turned to either side, slanted to either side, narrower, wider, smaller, flatter"
+    turn, lean = np.deg2rad(8), .15
+    turned = [[[np.cos(t), np.sin(t)], [-np.sin(t), np.cos(t)]] for t in (turn, -turn)]
+    slanted = [[[1, s], [0, 1]] for s in (lean, -lean)]
+    sized = [[[1/w, 0], [0, 1/h]] for w,h in ((.87,1), (1.13,1), (.9,.9), (1,.87))]
+    return np.array(turned + slanted + sized)
+
+def slightly_changed(
+    x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+) -> np.ndarray:  # (8,n,28,28) uint8, as of `slight_changes`
+    "Digits as they might as well have been written; pixels between four are a mixture of them"
+    middle = np.indices((28,28))[::-1].reshape(2, -1)-13.5
+    at = np.clip(slight_changes()@middle+14.5, 0, 29).swapaxes(0, 1)  # in a picture with a border
+    (column, row), (right, down) = at.astype(int), at%1
+    k, across, along = 31*row+column, (1-right, right), (1-down, down)
+    flat = np.pad(x, ((0,0), (1,2), (1,2))).reshape(len(x), -1)
+    out = sum(flat[:,k+31*i+j]*(along[i]*across[j]) for i in (0,1) for j in (0,1))  # (n,8,784)
+    return (out+.5).astype(np.uint8).swapaxes(0, 1).reshape(-1, len(x), 28, 28)
+
+
 # %% ../nbs/13_recognize.ipynb #5ef31ee7
 class Recognizer:
     "Any picture of one digit in; a digit and an honest confidence out, or 'no digit'"
@@ -151,13 +175,26 @@ class Recognizer:
         beside = [l.kept_share < .8 and q.argmax() == 1 for l,q in zip(found, p)]  # a stroke beside other ink
         trust = p[:,:-1].max(1)*np.where(beside, lone, 1)
         again = [(i, o) for i,l in enumerate(found) if trust[i] < sure for o in second_looks(l)]
-        if not again: return found, p
-        new, printed = self.both(np.stack([o.x for _,o in again]))
+        new, printed = self.both(np.stack([o.x for _,o in again])) if again else (p, None)
         for k,(i, o) in enumerate(again):
             if new[k,:-1].max() <= trust[i]: continue
             seen = o if printed is None else replace(o, printed=float(printed[k]))
             found[i], p[i], trust[i] = seen, new[k], new[k,:-1].max()
-        return found, p
+        return found, self.reconsider(np.stack([l.x for l in found]), p)
+
+    def reconsider(self,
+        x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+        p:np.ndarray,  # (n,11) `probabilities` of them
+    ) -> np.ndarray:  # (n,11)
+        "Where there is doubt, what a digit and its slight changes are taken for: the geometric mean"
+        i = np.flatnonzero((p[:,:-1].max(1) < settled) & x.any((1,2)))
+        if not len(i): return p
+        changed = slightly_changed(x[i])
+        said = self.probabilities(changed.reshape(-1, 28, 28)).reshape(*changed.shape[:2], -1)
+        mean = np.exp(np.log(np.maximum([p[i], *said], np.float32(1e-6))).mean(0))
+        out = p.copy()
+        out[i] = mean/mean.sum(1, keepdims=True)
+        return out
 
     def classify(self,
         images:Any,  # see `gather`

@@ -132,12 +132,13 @@ def ship_reader(
     folder:Path|str='',  # where weights go; '': hdr/weights
     run:str='reader-s1',  # the run
     limit:int=0,  # fonts of each kind, of the temperature's samples; 0: all
+    samples:int=400,  # of each kind, for the temperature
 ) -> dict:  # the card
     "Put the trained reader into a file, with a card that has its temperature and threshold"
     data, folder = parts(), Path(folder or weights_dir())
     net, row = load_trained(run), run_row(run, out)
     files = {k: to_litert(net, k, normalize(data['train'][0][:500])) for k in kinds}
-    (x, y), (x_test, y_test), made = data['validation'], data['test'], held_samples(limit=limit)
+    (x, y), (x_test, y_test), made = data['validation'], data['test'], held_samples(samples, limit)
     kind = smallest(files, x, y)
     file = Runtime(files[kind])
     right = int((file.predict_proba(x_test)[:,:10].argmax(1) == y_test).sum())
@@ -168,9 +169,11 @@ def ablate_samples(
     epochs:int=0,  # 0: a third of the recipe's
     images:int=0,  # of the training part, the first so many; 0: all
     limit:int=0,  # fonts of each kind; 0: all
+    samples:int=400,  # of each kind, to judge by
 ) -> pd.DataFrame:  # a row a kind that was left out, and of each group of samples how many are right
     "Train without one kind of samples at a time, and judge on all of them"
-    recipe, path, held = recipes['reader'], results_dir(out)/'ablation_samples.csv', held_samples(400, limit)
+    recipe, held = recipes['reader'], held_samples(samples, limit)
+    path = results_dir(out)/'ablation_samples.csv'
     epochs, data = epochs or -(-recipe.epochs//3), parts(images=images)
     for kind in kinds:
         if path.exists() and (kind or 'nothing') in set(pd.read_csv(path).without): continue

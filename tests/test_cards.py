@@ -35,10 +35,17 @@ def clone(tmp_path_factory):
         (root/'nbs'/f'{name}.ipynb').write_text(json.dumps(nb), encoding='utf-8')
     return root
 
+FAMILY = 'base', 'large', 'mini', 'small', 'tiny'
+
+@pytest.mark.parametrize('name', FAMILY)
+def test_lines_of_the_family_differ_by_a_name(name):
+    line = json.loads((ROOT/'hdr'/'weights'/f'{name}.json').read_text())['retrain']
+    assert line == f'hdr train --model {name} --seed 1'
+
 @pytest.mark.parametrize('path', CARDS, ids=lambda p: p.stem)
 def test_the_line_for_retraining_runs(path, clone, tmp_path):
-    if path.stem == 'large' and not os.environ.get('HDR_LARGE'):
-        pytest.skip('minutes on a processor: HDR_LARGE=1')
+    if path.stem in FAMILY and path.stem != 'tiny' and not os.environ.get('HDR_LARGE'):
+        pytest.skip('as tiny, but for minutes: HDR_LARGE=1')
     program, command, *words = shlex.split(json.loads(path.read_text())['retrain'])
     assert program == 'hdr' and command in ('train', 'run')
     place = locate()[0]

@@ -96,6 +96,18 @@ function second_looks(seen) {  // functions, each of which looks
   return [...whole, ...tries.map(how => () => look(seen.grey, how))]
 }
 
+function slightly_changed(x) {  // eight pictures: pixels between four are a mixture of them
+  return K.slight_changes.map(([a, b, c, d]) => Uint8Array.from(x, (_, i) => {
+    const right = i%28-13.5, down = Math.floor(i/28)-13.5
+    const clipped = v => Math.min(28, Math.max(-1, v+13.5))
+    const column = clipped(a*right+b*down), row = clipped(c*right+d*down)
+    const left = Math.floor(column), top = Math.floor(row), across = column-left, along = row-top
+    const at = (r, k) => 0 <= r && r < 28 && 0 <= k && k < 28 ? x[28*r+k] : 0
+    const line = r => (1-across)*at(r, left)+across*at(r, left+1)
+    return (1-along)*line(top)+along*line(top+1)+.5
+  }))
+}
+
 // Answers
 
 const most = p => Math.max(...p.slice(0, 10))
@@ -123,13 +135,19 @@ class Recognizer {
     return {...now, trust: most(now.p)*(beside ? K.lone : 1)}
   }
   second(before) {  // what counts after more looks, where the first left doubt
-    if (before.trust >= K.sure) return before
     let best = before
-    for (const again of second_looks(before.look)) {
+    for (const again of before.trust < K.sure ? second_looks(before.look) : []) {
       const now = this.seen(again())
       if (most(now.p) > best.trust) best = {...now, trust: most(now.p)}
     }
-    return best
+    return {...best, p: this.reconsider(best.look.x, best.p)}
+  }
+  reconsider(x, p) {  // the geometric mean of what a digit and its slight changes are taken for
+    if (most(p) >= K.settled || !any(x)) return p
+    const said = [p, ...slightly_changed(x).map(changed => this.both(changed)[0])]
+    const mean = p.map((_, k) => Math.exp(total(said.map(q => Math.log(Math.max(q[k], K.reconsider[0]))))/said.length))
+    const sum = total(mean)
+    return mean.map(v => v/sum)
   }
   answer({look: seen, p}, notes = []) {
     const ranked = p.slice(0, 10).map((v, i) => [v, i]).sort((a, b) => a[0]-b[0] || a[1]-b[1])

@@ -70,6 +70,7 @@ def settings() -> dict:  # name -> number or numbers
         paper_side=ink.writing['digit'].side, pen_scale=default(ink.fit_pen, 'scale'),
         pen_range=list(ink.pen_range), pen_aims=list(ink.pen_aims), lone=recognize.lone,
         side=recognize.side, sure=default(recognize.Recognizer.looks, 'sure'), settled=recognize.settled,
+        low_note=recognize.low_note,
         slight_changes=recognize.slight_changes().reshape(8, 4).tolist(),
         nearly_black=numbers(image.to_grey)[-1])
 

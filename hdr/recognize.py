@@ -44,6 +44,8 @@ def chosen_marks(
     return [main, *(int(i) for i in np.nonzero(m.ink > .02*m.ink[main])[0] if i != main)]
 
 # %% ../nbs/13_recognize.ipynb #dc203c2b
+low_note = 'small and low, as a point or a comma'
+
 def find_oddities(
     grey:np.ndarray,  # (h,w) uint8
     dark:bool,  # ink is dark
@@ -55,6 +57,7 @@ def find_oddities(
     "What is unusual about a picture"
     (x0, y0), (x1, y1) = m.box[parts,:2].min(0), m.box[parts,2:].max(0)
     inside = grey[y0:y1,x0:x1]
+    h = len(grey)
     found = {
         'dark background': not dark,
         'low contrast': percentile(inside, 98) - percentile(inside, 2) < 60,
@@ -64,7 +67,8 @@ def find_oddities(
         'broken strokes': len(parts) > 2,
         'touches the edge': m.at_edge()[parts].any(),
         'thin pen': 0 < width < pen_range[0],
-        'thick pen': width > pen_range[1]}
+        'thick pen': width > pen_range[1],
+        low_note: y0 > .7*h and y1-y0 < .22*h}
     return [note for note,is_so in found.items() if is_so]
 
 def look(
@@ -180,7 +184,10 @@ class Recognizer:
             if new[k,:-1].max() <= trust[i]: continue
             seen = o if printed is None else replace(o, printed=float(printed[k]))
             found[i], p[i], trust[i] = seen, new[k], new[k,:-1].max()
-        return found, self.reconsider(np.stack([l.x for l in found]), p)
+        p = self.reconsider(np.stack([l.x for l in found]), p)
+        for l,q in zip(found, p):
+            if low_note in l.notes: q[:-1] *= .5; q[-1] = 1-q[:-1].sum()
+        return found, p
 
     def reconsider(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form

@@ -39,7 +39,7 @@ function chosen_marks(m, which) {
 }
 
 function find_oddities(grey, dark, ruled, m, parts, width) {
-  const [high_rank, contrast, small] = K.find_oddities, box = box_of(m, parts), [thin, thick] = K.pen_range
+  const [high_rank, contrast, small, low, most] = K.find_oddities, box = box_of(m, parts), [thin, thick] = K.pen_range
   const n = counts(part(grey, box.x0, box.y0, box.x1, box.y1).a)
   const found = {
     'dark background': !dark,
@@ -50,7 +50,8 @@ function find_oddities(grey, dark, ruled, m, parts, width) {
     'broken strokes': parts.length > 2,
     'touches the edge': parts.some(i => m.found[i].edge),
     'thin pen': 0 < width && width < thin,
-    'thick pen': width > thick}
+    'thick pen': width > thick,
+    [K.low_note]: box.y0 > low*grey.h && box.y1-box.y0 < most*grey.h}
   return Object.keys(found).filter(note => found[note])
 }
 
@@ -112,6 +113,12 @@ function slightly_changed(x) {  // eight pictures: pixels between four are a mix
 
 const most = p => Math.max(...p.slice(0, 10))
 
+function damped({notes}, p) {  // what is small and low may be a point
+  if (!notes.includes(K.low_note)) return p
+  const half = p.slice(0, 10).map(v => v*K.looks[1])
+  return [...half, 1-total(half)]
+}
+
 class Recognizer {
   constructor(network) {
     this.network = network
@@ -140,7 +147,7 @@ class Recognizer {
       const now = this.seen(again())
       if (most(now.p) > best.trust) best = {...now, trust: most(now.p)}
     }
-    return {...best, p: this.reconsider(best.look.x, best.p)}
+    return {...best, p: damped(best.look, this.reconsider(best.look.x, best.p))}
   }
   reconsider(x, p) {  // the geometric mean of what a digit and its slight changes are taken for
     if (most(p) >= K.settled || !any(x)) return p

@@ -186,7 +186,9 @@ class Recognizer:
             found[i], p[i], trust[i] = seen, new[k], new[k,:-1].max()
         p = self.reconsider(np.stack([l.x for l in found]), p)
         for l,q in zip(found, p):
-            if low_note in l.notes: q[:-1] *= .5; q[-1] = 1-q[:-1].sum()
+            if low_note in l.notes and self.names == [*range(10)]:  # a network of one's own may know points
+                q[:-1] *= .5
+                q[-1] = 1-q[:-1].sum()
         return found, p
 
     def reconsider(self,

@@ -147,7 +147,7 @@ class Lesson:
         return self.start+share*(w-self.start)
 
 holds = 1., 3.  # how fast what is rehearsed holds: each is tried
-shares = 1., .7, .5  # of what was learned that is taken: each is tried
+shares = 1., .85, .7, .5, .35  # of what was learned that is taken: each is tried
 
 def least_sure(
     seen:np.ndarray,  # (n,321)

@@ -235,6 +235,17 @@ def sign_shape(
     if said in ('.', ',') and 1.15 < long < 1.35: return said
     return ',' if long > 1.28 else '.'
 
+def without_signs(
+    box,  # x0, y0, x1, y1 of a digit
+    tall:np.ndarray,  # (n,>=4) marks as high as digits
+) -> list:  # x0, y0, x1, y1
+    "What is tall in it: a sign close to a digit may be in its box"
+    x = (tall[:,0]+tall[:,2])/2
+    own = tall[(x > box[0]) & (x < box[2]) & (tall[:,1] < box[3]) & (tall[:,3] > box[1])]
+    if not len(own): return list(box)
+    low, high = np.maximum(own[:,:2].min(0), box[:2]), np.minimum(own[:,2:4].max(0), box[2:])
+    return [*low, *high]
+
 def add_signs(
     found:list[Digit|str],  # of one line, by `decode_strip`
     b:np.ndarray,  # (n,>=4) its marks
@@ -244,7 +255,9 @@ def add_signs(
     digits = [f for f in found if isinstance(f, Digit)]
     if not digits: return found
     high = np.median([d.box[3]-d.box[1] for d in digits])
-    whole = [d.box for d in digits if d.box[3]-d.box[1] > .6*high]
+    tall = b[b[:,3]-b[:,1] > .6*high]
+    boxes = {id(d): without_signs(d.box, tall) for d in digits}
+    whole = [q for q in boxes.values() if q[3]-q[1] > .6*high]
     top, bottom = (float(np.median([q[k] for q in whole])) for k in (1, 3))
     def is_sign(d): return d.box[3]-d.box[1] < .55*high and d.box[1] > top+.5*high
     if len(digits) > 2: found = [f for f in found if isinstance(f, str) or not is_sign(f)]
@@ -256,8 +269,8 @@ def add_signs(
         else: said.setdefault(at, f)
     for q in b:
         gap = int(np.searchsorted(middles, (q[0]+q[2])/2))
-        inside = any(d.box[0]+.12*high < (q[0]+q[2])/2 < d.box[2]-.12*high and q[1] < bottom-.3*high
-            for d in digits)
+        inside = any(x0+.12*high < (q[0]+q[2])/2 < x1-.12*high and q[1] < bottom-.3*high
+            for x0,_,x1,_ in (boxes[id(d)] for d in digits))
         sign = sign_shape(q, top, bottom, ink, said.get(gap, ''))
         if not sign or inside or not gap and sign != '-': continue
         if gap in said or gap < len(digits): said[gap] = sign
@@ -354,7 +367,7 @@ def ask_both(
 ):
     "Digits that stand alone are asked of the network for single digits, too: the geometric mean counts"
     x = [to_mnist(p.ink[d.box[1]:d.box[3],d.box[0]:d.box[2]]) for p in places for d in p.digits]
-    looks = iter(shared_recognizer().probabilities(np.array(x)) if x else ())
+    looks = iter(shared_recognizer().considered(np.array(x)) if x else ())
     for p in places:
         p.looks = np.array([next(looks) for _ in p.digits]).reshape(-1, 11)
         for d,r in zip(p.digits, p.looks):

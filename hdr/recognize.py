@@ -138,6 +138,12 @@ class Recognizer:
         "How likely each answer is; a blank is no digit. A network of ten classes says 0 for 'no digit'"
         return self.both(x)[0]
 
+    def considered(self,
+        x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+    ) -> np.ndarray:  # (n,11) float32, rows sum to 1
+        "The same, with what is doubted asked again, see `slight_changes`"
+        return self.reconsider(x, self.probabilities(x))
+
     def printed(self,
         x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
     ) -> np.ndarray|None:  # (n,) float32, 0..1; None from a network that does not know it

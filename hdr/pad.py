@@ -27,7 +27,8 @@ mirrored = dict(  # what has a twin in hdr/web/
     ink="""without_margins _bar digit_levels rescale light_share paper light_missing ink find_rules
         rule_thickness crossing_strokes remove_edge_rules is_beside_ink find_marks main_mark belongs
         parts_of_digit crop resized pen_width fit_pen centred normalise_digit""".split(),
-    recognize='chosen_marks find_oddities look second_looks slightly_changed whole_look'.split())
+    recognize="""chosen_marks find_oddities look mixtures second_looks slightly_changed
+        whole_look""".split())
 
 def twins() -> dict[str, Callable]:  # name -> function
     "All functions that have a twin in JavaScript"

@@ -104,16 +104,21 @@ def slight_changes() -> np.ndarray:  # (8,2,2): where in the picture a pixel com
     sized = [[[1/w, 0], [0, 1/h]] for w,h in ((.87,1), (1.13,1), (.9,.9), (1,.87))]
     return np.array(turned + slanted + sized)
 
-def slightly_changed(
-    x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
-) -> np.ndarray:  # (8,n,28,28) uint8, as of `slight_changes`
-    "Digits as they might as well have been written; pixels between four are a mixture of them"
+@lru_cache
+def mixtures() -> list[tuple]:  # four times (8,784) which pixel of a bordered picture, and its share
+    "What each pixel of a changed picture is made of; the same for all"
     middle = np.indices((28,28))[::-1].reshape(2, -1)-13.5
     at = np.clip(slight_changes()@middle+14.5, 0, 29).swapaxes(0, 1)  # in a picture with a border
     (column, row), (right, down) = at.astype(int), at%1
     k, across, along = 31*row+column, (1-right, right), (1-down, down)
+    return [(k+31*i+j, along[i]*across[j]) for i in (0,1) for j in (0,1)]
+
+def slightly_changed(
+    x:np.ndarray,  # (n,28,28) uint8, in MNIST's form
+) -> np.ndarray:  # (8,n,28,28) uint8, as of `slight_changes`
+    "Digits as they might as well have been written; pixels between four are a mixture of them"
     flat = np.pad(x, ((0,0), (1,2), (1,2))).reshape(len(x), -1)
-    out = sum(flat[:,k+31*i+j]*(along[i]*across[j]) for i in (0,1) for j in (0,1))  # (n,8,784)
+    out = sum(flat[:,k]*share for k,share in mixtures())  # (n,8,784)
     return (out+.5).astype(np.uint8).swapaxes(0, 1).reshape(-1, len(x), 28, 28)
 
 

@@ -63,7 +63,8 @@ def test_every_twin_is_there():
         (constants_file().parent / f'{n}.js').read_text()
         for n in ('pixels', 'ink', 'network', 'recognize')
     )
-    merged = {'_bar': 'bar', 'rescale': 'rescaled', 'on_paper': 'to_grey'}
+    merged = {'_bar': 'bar', 'rescale': 'rescaled', 'on_paper': 'to_grey',
+        'mixtures': 'slightly_changed'}
     for n in (n for names in mirrored.values() for n in names):
         assert (
             f'function {merged.get(n, n)}(' in scripts or f'const {merged.get(n, n)} =' in scripts

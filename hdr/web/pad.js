@@ -192,7 +192,8 @@ function mount_pad(root, recognizers, {page = false, said = () => {}, start = nu
     const answer = recognizer.answer(first, now.notes())
     show(answer, state.times.first = performance.now()-began)
     if (!final) return
-    if (first.trust >= K.settled || answer.notes.includes('blank')) return said(answer, grey)
+    const settled = first.trust >= K.settled && !answer.notes.includes(K.low_note)
+    if (settled || answer.notes.includes('blank')) return said(answer, grey)
     state.waiting = setTimeout(() => {
       const again = recognizer.answer(recognizer.second(first), now.notes())
       show(again, state.times.second = performance.now()-began)

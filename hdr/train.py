@@ -42,7 +42,7 @@ class Recipe:
     options:dict = field(default_factory=dict)  # more arguments of the optimiser, such as momentum
     schedule:str = 'constant'  # 'constant', 'one_cycle', 'plateau' (halved after 3 poor epochs)
     monitor:str = 'val_accuracy'  # what 'plateau' watches
-    validation:int = 5000  # images set apart
+    validation:int = 5000  # images set apart; 0 once nothing is left to choose
     augmentation:dict = field(default_factory=dict)  # arguments of `hdr.augment.augment`
     label_smoothing:float = 0.  # probability taken from the true class and spread over all
     clean:int = 0  # last epochs, without augmentation
@@ -71,8 +71,8 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     mini=replace(_ours, model='mini', epochs=30, batch=256, learning_rate=1e-2, clean=2),
     base=replace(_ours, model='base', epochs=30, batch=256, clean=2),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', epochs=48, batch=256, learning_rate=4e-3, clean=2,
-        augmentation=dict(shift=2, rotation=12, zoom=.12, shear=10, elastic=.7)),
+    large=replace(_ours, model='large', epochs=24, batch=64, learning_rate=1.5e-3, validation=0,
+        augmentation=dict(shift=2.8, rotation=10, zoom=.2, shear=10)),
     swift=replace(_ours, epochs=9, augmentation=_affine),
 )
 
@@ -290,9 +290,10 @@ def prepare(
     data:dict,  # by `parts`
     mixture:Callable|None=None,  # as in `mixtures`
     classes:int=10,  # labels, at least
-) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot
+) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot; (x, y) where none are set apart
     "What `fit` takes"
-    sets = mixture(*data['train']) if mixture else data['train'], data['validation']
+    sets = [mixture(*data['train']) if mixture else data['train']]
+    if len(data['validation'][0]): sets.append(data['validation'])
     y = sets[0][1]
     if y.ndim == 1: target = lambda k: one_hot(k, max(classes, y.max() + 1))
     else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
@@ -329,6 +330,7 @@ def record(
     """Measure on the three parts, write history and predictions, and last the row in runs.csv
     (an older row of the same run gives way)"""
     for part,(x,y) in data.items():
+        if not len(x): continue  # none set apart for validation
         probabilities = predict(x)
         row[f'{part}_accuracy'], row[f'{part}_loss'] = score(probabilities, y)
     answers = probabilities.astype(np.float16)

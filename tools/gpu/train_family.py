@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Train recipes of `hdr.train` on a bare machine with one GPU, JAX and no TensorFlow
 
-    KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py ablation --out DIR
+    KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py large_late large_early --out DIR
     KERAS_BACKEND=jax PYTHONPATH=. python tools/gpu/train_family.py large --seeds 1-10 --out DIR
 
 It is `hdr.train.train` with another `fit`: the images lie on the GPU, an epoch is one compiled
@@ -21,33 +21,49 @@ import pandas as pd
 from dataclasses import replace
 from jax import numpy as jnp
 from pathlib import Path
-import hdr.model, hdr.train as t, hdr.train_digits  # which knows the recipe `reader`
+import hdr.model, hdr.train as t
 from hdr.data import cache_dir
 
-stronger = dict(shift=2.5, rotation=15, zoom=.15, shear=15, elastic=1.)
+def pooled_early(name):
+    "What `large` was before: normalised after each convolution, halved after each third"
+    image = keras.Input((28,28,1))
+    x = hdr.model.standardise(image)
+    for stage in range(3):
+        for last in False, False, stage < 2: x = hdr.model.conv_bn(x, 128, pool=last)
+        x = hdr.model.excite(x)
+    return hdr.model.answer(name, image, x)
+
+def pooled_late(name):
+    "`large`, normalised after each convolution"
+    image = keras.Input((28,28,1))
+    x = hdr.model.standardise(image)
+    for stage in range(3):
+        for _ in range(3): x = hdr.model.conv_bn(x, 128)
+        x = hdr.model.excite(x)
+        if stage: x = keras.layers.AveragePooling2D(2)(x)
+    return hdr.model.answer(name, image, x)
+
+def as_shipped(name):
+    "`large` by another name"
+    net = hdr.model.models['large']()
+    return keras.Model(net.inputs, net.outputs, name=name)
 
 def variants():
-    "Choices listed beforehand: name -> arguments of `stacked`, what the recipe changes"
-    excite, standardise = hdr.model.excite, hdr.model.standardise
-    layers = keras.layers
-    def close_up(image):  # the middle 25x25 pixels, enlarged
-        larger = layers.Resizing(31, 31, dtype='float32')(image)
-        return standardise(layers.Cropping2D(((1,2),(1,2)), dtype='float32')(larger))
-    def drop(x): return layers.Dropout(.3)(excite(x))
-    dropped = dict(epochs=22, options=dict(weight_decay=.05),
-        augmentation=dict(shift=1.5, rotation=10, zoom=.08, shear=10, elastic=.8))
-    return dict(plain=(dict(), {}), excite=(dict(last=excite), {}),
-        standardised=(dict(last=excite, eye=standardise), {}),
-        stronger=(dict(last=excite), dict(augmentation=stronger)),
-        dropped=(dict(last=drop, eye=close_up), dropped))
+    "Choices listed beforehand: name -> network, what the recipe of `large` changes"
+    elastic = dict(t.recipes['large'].augmentation, elastic=.5)
+    return dict(late=(as_shipped, {}), early=(pooled_early, {}), each=(pooled_late, {}),
+        elastic=(as_shipped, dict(augmentation=elastic)),
+        gentle=(as_shipped, dict(learning_rate=7e-4)),
+        few=(as_shipped, dict(batch=32, learning_rate=1e-3)))
 
 def add_variants():
-    "A recipe for each choice, of eight epochs unless it says otherwise"
-    large, wide = replace(t.recipes['large'], epochs=8, clean=1), [(128,)*3]*3
-    for name,(network, changes) in variants().items():
-        def make(name=name, network=network): return hdr.model.stacked(f'large_{name}', *wide, **network)
-        hdr.model.models[f'large_{name}'] = make
-        t.recipes[f'large_{name}'] = replace(large, model=f'large_{name}', **changes)
+    "A recipe for each choice: a third of the epochs, and validation images set apart"
+    third = t.recipes['large'].epochs//3
+    for choice,(network, changes) in variants().items():
+        name = f'large_{choice}'
+        hdr.model.models[name] = lambda name=name, network=network: network(name)
+        t.recipes[name] = replace(t.recipes['large'], model=name, epochs=third, validation=5000,
+            **changes)
 
 def make_programs(recipe, steps, epochs):
     "A network behind its augmentation, and what trains it for an epoch: with augmentation, without"
@@ -128,7 +144,8 @@ def train_all(names, seeds, out, epochs=0, images=0, revision=''):
             if table.exists() and run in set(pd.read_csv(table).run): continue
             start = time.perf_counter()
             row = t.train_network(name, seed, epochs, results, False, t.Split(images=images))
-            said = f'{row["validation_accuracy"]:.4f}, loss {row["validation_loss"]:.5f}'
+            said = '{:.4f}, loss {:.5f}'.format(*(row.get(f'validation_{k}', np.nan)
+                for k in ('accuracy', 'loss')))
             print(f'{run}: validation {said}; {time.perf_counter() - start:.1f} s in all', flush=True)
             net = t.load_trained(run)
             for i,w in enumerate(net.get_weights()): members[f'{run}/{i}'] = w.astype(np.float16)
@@ -138,7 +155,7 @@ def train_all(names, seeds, out, epochs=0, images=0, revision=''):
 def main():
     "Read the command line"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('recipes', nargs='+', help='of hdr.train, or `ablation`: the variants of large')
+    parser.add_argument('recipes', nargs='+', help='of hdr.train, or `large_late` and other variants')
     parser.add_argument('--seeds', default='1-10', help='the first and the last one')
     parser.add_argument('--epochs', type=int, default=0, help='for a trial; 0: as the recipe says')
     parser.add_argument('--images', type=int, default=0, help='for a trial; 0: all')
@@ -147,7 +164,7 @@ def main():
     a = parser.parse_args()
     first, last = map(int, a.seeds.split('-'))
     add_variants()
-    names = [n for r in a.recipes for n in ([f'large_{v}' for v in variants()] if r == 'ablation' else [r])]
-    train_all(names, range(first, last+1), a.out, a.epochs, a.images, a.revision)
+    if 'reader' in a.recipes: import hdr.train_digits  # which knows its recipe
+    train_all(a.recipes, range(first, last+1), a.out, a.epochs, a.images, a.revision)
 
 if __name__ == '__main__': main()

@@ -160,8 +160,8 @@ def large() -> keras.Model:
     image = keras.Input((28,28,1))
     x = standardise(image)
     for stage in range(3):
-        for _ in range(3): x = layers.Conv2D(128, 3, padding='same', activation='relu')(x)
-        x = excite(layers.BatchNormalization(momentum=.9)(x))
+        for _ in range(3): x = conv_bn(x, 128)
+        x = excite(x)
         if stage: x = layers.AveragePooling2D(2)(x)
     return answer('large', image, x)
 

@@ -71,8 +71,8 @@ recipes:dict[str, Recipe] = dict(  # every recipe here, by name
     mini=replace(_ours, model='mini', epochs=30, batch=256, learning_rate=1e-2, clean=2),
     base=replace(_ours, model='base', epochs=30, batch=256, clean=2),
     sketch=replace(_ours, model='sketch', epochs=18),
-    large=replace(_ours, model='large', epochs=24, batch=64, learning_rate=1.5e-3, validation=0,
-        augmentation=dict(shift=2.8, rotation=10, zoom=.2, shear=10)),
+    large=replace(_ours, model='large', epochs=26, batch=64, learning_rate=1.5e-3, validation=0,
+        augmentation=dict(shift=2.8, rotation=10, zoom=.2, shear=10, elastic=.5)),
     swift=replace(_ours, epochs=9, augmentation=_affine),
 )
 

@@ -9,14 +9,16 @@ __all__ = []
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
-import io, json, logging, subprocess, sys, tempfile, time
+import csv, io, json, logging, subprocess, sys, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from keras import layers
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Callable, Sequence
 from .data import cores, hardware, extra, normalize, parts, read_dataset, results_dir, write_atomic
 from .model import build, macs, milliseconds, models
@@ -24,6 +26,8 @@ from .train import compile_recipe, prepare, Recipe, recipes, steps_a_call, train
 from .results import load_runs, summarize
 from .networks import Network
 from .recognize import Recognizer
+from .ruled import placed
+from .sample_forms import sample_form
 from .samples import sample_page, sample_string
 from .read import read_page
 from .scans import tesseract, tesseract_version
@@ -420,4 +424,64 @@ def bench_read(
     print(f'{hardware()}; {who or "Tesseract is not installed"}; medians of {rounds} turns\n')
     print(table.round(2).to_string(na_rep=''))
     keep_table(table, 'bench_read', out, 'what')
+    return table
+
+# %% ../nbs/40_bench.ipynb #745a297c
+table_rival = '''import json, sys
+from img2table.document import Image
+from img2table.ocr import RapidOCR
+from rapidocr import LangRec
+said = Image(sys.argv[1]).extract_tables(ocr=RapidOCR({"Rec.lang_type": LangRec.CH}))  # its own model
+json.dump([t.df.fillna("").to_numpy().tolist() for t in said], open(sys.argv[2], "w"))'''
+
+def table_rival_version() -> str:  # such as 'img2table 2.0.0, RapidOCR 3.9.2'; '' where it is not installed
+    "Which one it is"
+    try: return f'img2table {version("img2table")}, RapidOCR {version("rapidocr")}'
+    except PackageNotFoundError: return ''
+
+def photographed_form(
+    path:Path,  # a JPEG to write
+    fields:int=60,  # that are written in, about
+    megapixels:float=5.,
+) -> dict:  # (row, column) -> text
+    "A table filled in by hand and photographed"
+    x, y = parts()['test']
+    for seed in range(100):
+        form = sample_form(x, y, np.random.default_rng(seed), 'weather', 'photo', turns=False)
+        cells = [c for t in form.tables for c in t['cells'] if c['kind'] == 'write' and c['text']]
+        if abs(len(cells) - fields) <= .1*fields: break
+    grey = Image.fromarray(form.image)
+    k = (1e6*megapixels/form.image.size)**.5
+    grey.resize((round(k*grey.width), round(k*grey.height)), Image.Resampling.BICUBIC).save(path, quality=90)
+    return {(c['row'], c['column']): c['text'] for c in cells}
+
+def bench_form(
+    rounds:int=5,  # turns of each
+    out:Path|str='',  # the results folder
+    fields:int=60,  # of the form
+) -> pd.DataFrame:  # a row a thing: ours, rival, who, wanted, times
+    "Time a photographed form, print the table, and write it to bench_form.csv"
+    who = table_rival_version()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        form, said, found = folder/'form.jpg', folder/'said.json', folder/'out'
+        want = photographed_form(form, fields)
+        def theirs():
+            return time_process(sys.executable, '-c', table_rival, form, said) if who else (np.nan, np.nan)
+        times = alternate(rounds, rival=theirs,
+            ours=hdr_command('read', form, '--tables', '--format', 'csv', '--out', found))
+        def right(tables):
+            return max((placed(want, SimpleNamespace(texts=lambda t=t: t)) for t in tables), default=0)
+        ours = right([list(csv.reader(p.open(newline=''))) for p in found.glob('*.csv')])
+        rival = right(json.loads(said.read_text())) if who else np.nan
+    (seconds, megabytes), (their_seconds, their_megabytes) = (
+        pd.DataFrame(times[c].tolist()).median() for c in ('ours', 'rival'))
+    table = bench_table([
+        (f'a photographed form, {len(want)} fields: s', seconds, their_seconds, who, '2 times'),
+        ('the same: MB', megabytes, their_megabytes, who, '500'),
+        ('the same: fields right', ours, rival, who, ''),
+    ], lambda ours,rival: rival/ours)
+    print(f'{hardware()}; {who or "img2table is not installed"}; medians of {rounds} turns\n')
+    print(table.round(2).to_string(na_rep=''))
+    keep_table(table, 'bench_form', out, 'what')
     return table

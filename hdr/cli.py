@@ -282,7 +282,7 @@ def train(
 
         hdr train --model small --seeds 5
         hdr train --model base --seed 7 --epochs 2
-        hdr train --model large --images 6000    a quick try
+        hdr train --model base --images 6000     a quick try
         hdr train --resume                       after Ctrl-C, a failure or a power cut
         hdr train --data mine.zip --out mine     one's own digits; started again, it goes on;
                                                  then: hdr classify --weights mine photo.jpg
@@ -328,7 +328,8 @@ def train_own_data(
 
 # %% ../nbs/42_cli.ipynb #0fd3aa78
 @command(
-    option('what', choices=['train', 'steps', 'time', 'recognize', 'read', 'data', 'scale'],
+    option('what', choices=['train', 'steps', 'time', 'recognize', 'read', 'form', 'data',
+        'scale'],
         help='what to time'),
     option('--rounds', metavar='N', type=int, default=5,
         help='turns of each; default: %(default)s'),
@@ -336,7 +337,7 @@ def train_own_data(
         help='scale: in the archive; default: %(default)s'),
     option('--out', metavar='DIR', default='', help='write there instead of into results/'))
 def bench(
-    what:str,  # 'train', 'steps', 'time', 'recognize', 'read', 'data' or 'scale'
+    what:str,  # 'train', 'steps', 'time', 'recognize', 'read', 'form', 'data' or 'scale'
     rounds:int=5,  # turns of each
     fields:int=20000,  # for 'scale'
     out:str='',  # results folder; '': the usual one
@@ -352,6 +353,7 @@ def bench(
         hdr bench recognize     a process, an image, a photograph, a batch, beside TensorFlow
         hdr bench read          a page of 500 digits and a string of 8, beside Tesseract where it
                                 is installed
+        hdr bench form          a photographed form, beside img2table where it is installed
         hdr bench data          60,000 images from CSV, Parquet and a folder of PNG, beside pandas
                                 and Pillow
         hdr bench scale         an archive of fields on two processes, some of them killed
@@ -368,7 +370,7 @@ def bench(
         return
     with silence_stderr(): from hdr import bench as b
     time_:dict[str, Callable] = dict(train=b.bench_train, steps=b.bench_steps,
-        recognize=b.bench_recognize, read=b.bench_read, data=b.bench_data)
+        recognize=b.bench_recognize, read=b.bench_read, form=b.bench_form, data=b.bench_data)
     time_[what](rounds, out=out)
 
 # %% ../nbs/42_cli.ipynb #dcdd0ff1

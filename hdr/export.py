@@ -89,7 +89,7 @@ Which digit is in a 28x28 picture. {parameters:,} parameters, {macs:,} multiply-
 | | |
 |---|---|
 | MNIST's 10,000 test images | {test_accuracy:.2%} right; 95% interval {low:.2%} to {high:.2%} |
-| 5,000 images for validation | {validation_accuracy:.2%} |
+| 5,000 images for validation | {validation} |
 | trained on | {trained_on} |
 | threshold for 'no digit' | {threshold:.3g} |
 | licence | {licence} |
@@ -128,8 +128,10 @@ def model_card(
     none = ("It says 'no digit' too, and whether the digit is print." if knows else
         "It knows ten digits only: whatever it sees, it names one.")
     low, high = about['interval']
+    held = about.get('validation_accuracy')
+    validation = 'learned from, with all others' if held is None else f'{held:.2%}'
     return card_template.format(metadata=metadata(about), none=none, low=low, high=high,
-        **dict(threshold=.5) | about)
+        validation=validation, **dict(threshold=.5) | about)
 
 # %% ../nbs/32_export.ipynb #515abdab
 opset = 17  # of ONNX: read by every runtime of the last years

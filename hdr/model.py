@@ -156,7 +156,7 @@ def base() -> keras.Model:
 
 @register
 def large() -> keras.Model:
-    "What a graphics card trains in a minute: 128 channels, and six layers that see every pixel"
+    "What a graphics card trains in a minute: 128 channels, and six layers before the first halving"
     image = keras.Input((28,28,1))
     x = standardise(image)
     for stage in range(3):

@@ -298,7 +298,8 @@ def upright_evidence(
     pick = np.sort(np.argsort(-np.minimum(tall, np.percentile(tall, 95)), kind='stable')[:most])
     x = np.array([to_mnist(a[y0:y1,x0:x1]*(labels[y0:y1,x0:x1] == k)) for x0,y0,x1,y1,_,k in b[pick]],
         np.uint8)
-    odds = np.clip([digit_log_odds(rotate_mnist(x, k), model)[1] for k in range(4)], -2, 6)
+    odds = [digit_log_odds(rotate_mnist(x, k), model)[1] for k in range(4)]
+    odds = np.clip(odds, -.5, 6)  # upright letters are told best from digits: no reason to turn them
     some = odds.max(0) > 1
     out = (odds*some).sum(1)/np.sqrt(1+some.sum()) + 12*side_by_side(b[:400])*np.array([1,-1,1,-1])
     for k in range(4):

@@ -13,9 +13,9 @@ from typing import Any
 from .ink import binarise, rescale
 from .layout import connected_components, find_lines, median_height
 from .nets import (add_faint_lines, add_hidden_walls, Curves, group_rules, Net, net_of, open_net,
-    outermost, wall_share)
-from .ruling import (contrast_to_ink, drop_letter_strokes, find_all_along, find_letter_marks,
-    is_drawn, paper_contrast, Rule)
+    outermost)
+from .ruling import (contrast_to_ink, drop_letter_strokes, find_all_along, is_drawn,
+    paper_contrast, Rule)
 
 # %% ../nbs/24_frames.ipynb #5184fe7a
 def is_comb(net:Net, size:float) -> bool:
@@ -506,10 +506,8 @@ def find_layout(
     mask = (ink > .15).astype(np.uint8)
     A, ca = find_all_along(mask, soft, noise/top, size)
     B, cb = find_all_along(turn(mask.T), turn(soft.T), noise/top, size)
-    covers, (labels, letters) = (ca, turn(cb.T)), find_letter_marks(mask, size)
-    A, B = drop_letter_strokes(A, B, (labels, letters), size)
+    covers, (A, B) = (ca, turn(cb.T)), drop_letter_strokes(A, B, mask, size)
     nets, free = nets_of_rules(A, B, covers, size)
-    nets = [n for n in nets if not is_of_letters(n, letters[labels].astype(np.uint8), size)]
     nets = [add_faint_lines(add_hidden_walls(n, mask, size), soft, ink, noise/top, size)
         for n in nets if not is_lined_paper(n, ink.shape)]
     nets = regular_combs(nets, soft, size)
@@ -543,16 +541,6 @@ def is_on_paper(
     part = ink[y0+by:y1-by,x0+by:x1-by]
     most = .2 if net.shape[0]*net.shape[1] < 25 else .3  # many cells are no accident
     return float(((part > .15) & (part < .6)).mean()) < most
-
-def is_of_letters(
-    net:Net,
-    letters:np.ndarray,  # (h,w) uint8, 1 where print and writing are
-    size:float,  # of writing, pixels
-    least:float=.25,  # share of the walls
-) -> bool:
-    "Are its walls strokes of letters? Those of a table go through writing, and are not part of it"
-    shares = np.concatenate([s.ravel() for s in wall_share(net, letters, letters, size)])
-    return bool(shares.mean() > least)
 
 def is_lined_paper(
     net:Net,

@@ -284,8 +284,6 @@ def is_surer(
     ruled:Page,
 ) -> bool:
     "Where rules say little, what is read most; where the page lies otherwise without them, what is sure"
-    every = sum(len(l.digits) for l in ruled.lines)
-    if not plain.lines and plain.rotation != ruled.rotation and digits_read(ruled) < .5*every: return True
     if not is_form(ruled): return digits_read(ruled) < .95*digits_read(plain)
     n, sure = sum(len(l.digits) for l in plain.lines), digits_read(plain)
     share = sure/max(digits_read(ruled), 1e-9)

@@ -204,17 +204,6 @@ def is_ticked(
     (h, w), column = part.shape, part.sum(0)
     return bool(w > 4*h and (column <= 1.5*percentile(column, 20)+1).mean() > .7)
 
-def is_straight(
-    part:np.ndarray,  # (h,w) bool, one mark
-    usual:float,  # height of print, pixels
-    least:float=.25,  # share of the ink
-) -> bool:
-    "Are there strokes from end to end? Letters of lines that touch have none, frames have"
-    (h, w), ink = part.shape, part.astype(np.uint8)
-    down, along = int(.7*h), int(max(2*usual, min(.7*w, 3*usual)))
-    runs = [cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones(s, np.uint8)) for s in ((down,1), (1,along))]
-    return bool(np.maximum(*runs).sum() > least*ink.sum())
-
 def find_letter_marks(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     size:float,  # of writing, pixels
@@ -230,8 +219,7 @@ def find_letter_marks(
     if len(print_) < 8: return labels, out  # hardly any
     usual = float(percentile(print_, 80))
     frame = boxed & (h[some] > 1.15*usual) | np.array([is_ticked(p) for p in parts], bool)
-    tall = np.array([k >= 1.45*usual and is_straight(p, usual) for k,p in zip(h[some], parts)], bool)
-    out[some] = ~tall & ~frame
+    out[some] = (h[some] < 1.45*usual) & ~frame
     return labels, out
 
 def is_letter_stroke(
@@ -247,20 +235,21 @@ def is_letter_stroke(
     def row(off): return labels[(y+off).round().astype(int).clip(0, h-1), x]
     on = np.max([row(o) for o in (-1, 0, 1)], 0)
     on = on[on > 0]
-    several = len(np.unique(on)) > 1  # of letters that touch, some are shut as boxes are
-    if not len(on) or letters[on].mean() < (.4 if several else .7): return False
-    if several and len(on) > .4*len(x): return True  # dashes are no letters
-    if r.length > 12*size: return False  # more than a word of letters that touch
+    most = 12 if along else 2.6  # a word of letters that touch, a letter
+    if not len(on) or letters[on].mean() < .7: return False
+    if len(np.unique(on)) > 1 and len(on) > .4*len(x): return True  # dashes are no letters
+    if r.length > most*size: return False
     far = np.linspace(r.thick/2+2, r.thick/2+2+.4*size, 5)
     beside = np.max([row(s*o) for s in (-1, 1) for o in far], 0) > 0
-    return bool(r.length < (4.5 if along else 2.6)*size or beside.mean() > .5)
+    return bool(not along or r.length < 4.5*size or beside.mean() > .5)
 
 def drop_letter_strokes(
     across:list[Rule], down:list[Rule],  # the second as found in the turned page
-    marks:tuple[np.ndarray, np.ndarray],  # by `find_letter_marks`
+    mask:np.ndarray,  # (h,w) uint8, 1 where ink is
     size:float,  # of writing, pixels
 ) -> tuple[list[Rule], list[Rule]]:
     "Rules across and down that are no part of letters"
-    labels, letters = marks
+    if not across and not down: return across, down
+    labels, letters = find_letter_marks(mask, size)
     return ([r for r in across if not is_letter_stroke(r, (labels, letters), size)],
         [r for r in down if not is_letter_stroke(r, (labels.T, letters), size, False)])

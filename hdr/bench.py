@@ -431,7 +431,9 @@ table_rival = '''import json, sys
 from img2table.document import Image
 from img2table.ocr import RapidOCR
 from rapidocr import LangRec
-said = Image(sys.argv[1]).extract_tables(ocr=RapidOCR({"Rec.lang_type": LangRec.CH}))  # its own model
+page, ocr = Image(sys.argv[1]), RapidOCR({"Rec.lang_type": LangRec.CH})  # the model it comes with
+said = page.extract_tables(ocr=ocr)
+if not said: ocr.of(page)  # it has not read anything then
 json.dump([t.df.fillna("").to_numpy().tolist() for t in said], open(sys.argv[2], "w"))'''
 
 def table_rival_version() -> str:  # such as 'img2table 2.0.0, RapidOCR 3.9.2'; '' where it is not installed

@@ -127,10 +127,12 @@ def answer(
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each the channels of its bricks: (16,16), or (8,1) for 8 from 1x1 pixels
+    eye:Callable=lambda image: image,  # what the bricks see of a picture
     last:Callable=lambda x: x,  # what happens at the end of each stage, such as `excite`
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other; the picture is halved after each stage but the last"
-    x = image = keras.Input((28,28,1))
+    image = keras.Input((28,28,1))
+    x = eye(image)
     for i,stage in enumerate(stages, 1):
         for j,brick in enumerate(stage, 1):
             filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)

@@ -122,10 +122,9 @@ def coverage(
 ) -> float:
     "Share of points that have a rule near them"
     (h, w), (x, y) = cover.shape, pts.round().astype(int).T
-    hit = np.zeros(len(x), bool)
-    for dx in range(-reach[0], reach[0]+1):
-        for dy in range(-reach[1], reach[1]+1): hit |= cover[(y+dy).clip(0, h-1), (x+dx).clip(0, w-1)] > 0
-    return float(hit.mean())
+    xs, ys = ([(v+o).clip(0, n-1) for o in range(-r, r+1)]
+        for v,n,r in ((x, w, reach[0]), (y, h, reach[1])))
+    return float(np.any([cover[b,a] > 0 for a in xs for b in ys], 0).mean())
 
 def is_backed(net:Net, cover, c:float, across:bool, size:float, least:float=.85) -> bool:
     "Does a rule at c go all the way from one rule of the other direction to the next, anywhere?"

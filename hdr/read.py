@@ -279,6 +279,15 @@ def is_form(
     "Has it a comb, or a table of several columns?"
     return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
 
+def is_certain(
+    ruled:Page,
+    least:int=20,  # digits
+    sure:float=.85,  # of what `digits_read` says where each has a confidence of 1
+) -> bool:
+    "A form, not turned, of which so much is sure that it need not be read without its rules as well"
+    n = sum(len(l.digits) for l in ruled.lines)
+    return is_form(ruled) and not ruled.rotation and n >= least and digits_read(ruled) > sure*n
+
 def is_surer(
     plain:Page,  # read without rules
     ruled:Page,
@@ -331,8 +340,10 @@ def read_page(
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn, rules) if ruled else None
-    plain = answered(read_plain(seen, file, page, threshold, turn, field))
-    if not found or is_surer(plain, found):  # which way is more read?
+    plain = None
+    if not found or not is_certain(found):
+        plain = answered(read_plain(seen, file, page, threshold, turn, field))
+    if plain and (not found or is_surer(plain, found)):  # which way is more read?
         found = plain
         if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
         number_items(found)

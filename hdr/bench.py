@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from keras import layers
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 from .data import cores, hardware, extra, normalize, parts, read_dataset, results_dir, write_atomic
 from .model import build, macs, milliseconds, models
 from .train import compile_recipe, prepare, Recipe, recipes, steps_a_call, train_epoch
@@ -472,8 +472,9 @@ def bench_form(
             return time_process(sys.executable, '-c', table_rival, form, said) if who else (np.nan, np.nan)
         times = alternate(rounds, rival=theirs,
             ours=hdr_command('read', form, '--tables', '--format', 'csv', '--out', found))
-        def right(tables):
-            return max((placed(want, SimpleNamespace(texts=lambda t=t: t)) for t in tables), default=0)
+        def right(tables):  # each a list of rows
+            shaped:list[Any] = [SimpleNamespace(texts=lambda t=t: t) for t in tables]
+            return max((placed(want, t) for t in shaped), default=0)
         ours = right([list(csv.reader(p.open(newline=''))) for p in found.glob('*.csv')])
         rival = right(json.loads(said.read_text())) if who else np.nan
     (seconds, megabytes), (their_seconds, their_megabytes) = (

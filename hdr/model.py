@@ -115,20 +115,12 @@ def standardise(
         dtype='float32')(image)
 
 # %% ../nbs/01_model.ipynb #9cedaaa2
-def answer(
-    name:str,  # of the network
-    image,  # its input
-    x,  # (n,h,w,c) tensor, made of it
-) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
-    "Of each channel its mean and its maximum over the picture, weighed for each digit"
-    x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
-    return keras.Model(image, layers.Dense(10, activation='softmax', dtype='float32')(x), name=name)
-
 def stacked(
     name:str,  # of the network
     *stages:tuple,  # of each the channels of its bricks: (16,16), or (8,1) for 8 from 1x1 pixels
     eye:Callable=lambda image: image,  # what the bricks see of a picture
     last:Callable=lambda x: x,  # what happens at the end of each stage, such as `excite`
+    late:bool=False,  # halve by averages after all stages but the first
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other; the picture is halved after each stage but the last"
     image = keras.Input((28,28,1))
@@ -136,9 +128,11 @@ def stacked(
     for i,stage in enumerate(stages, 1):
         for j,brick in enumerate(stage, 1):
             filters, kernel = brick if isinstance(brick, tuple) else (brick, 3)
-            x = conv_bn(x, filters, kernel, pool=j == len(stage) and i < len(stages))
+            x = conv_bn(x, filters, kernel, pool=not late and j == len(stage) and i < len(stages))
         x = last(x)
-    return answer(name, image, x)
+        if late and i > 1: x = layers.AveragePooling2D(2)(x)
+    x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    return keras.Model(image, layers.Dense(10, activation='softmax', dtype='float32')(x), name=name)
 
 # %% ../nbs/01_model.ipynb #bd8ac6cf
 @register
@@ -159,13 +153,7 @@ def base() -> keras.Model:
 @register
 def large() -> keras.Model:
     "What a graphics card trains in a minute: 128 channels, and six layers before the first halving"
-    image = keras.Input((28,28,1))
-    x = standardise(image)
-    for stage in range(3):
-        for _ in range(3): x = conv_bn(x, 128)
-        x = excite(x)
-        if stage: x = layers.AveragePooling2D(2)(x)
-    return answer('large', image, x)
+    return stacked('large', (128,)*3, (128,)*3, (128,)*3, eye=standardise, last=excite, late=True)
 
 # %% ../nbs/01_model.ipynb #2a28bfb3
 @register

@@ -25,9 +25,8 @@ from .strings import answered, Asking, find_strings, first_look, string_network
 from .cells import keep_boxes, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
-from .tables import (apply_line_rules, apply_page_rules, comb_tables, grid_csv, read_grid,
-    read_layout,
-    table_csv, table_json, xlsx_bytes)
+from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
+    is_certain_form, is_form, read_grid, read_layout, table_csv, table_json, xlsx_bytes)
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf
@@ -273,21 +272,6 @@ def drop_printed(
 
 
 # %% ../nbs/26_read.ipynb #af1be2cc
-def is_form(
-    page:Page,
-) -> bool:
-    "Has it a comb, or a table of several columns?"
-    return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
-
-def is_certain(
-    ruled:Page,
-    least:int=20,  # digits
-    sure:float=.85,  # of what `digits_read` says where each has a confidence of 1
-) -> bool:
-    "A form, not turned, of which so much is sure that it need not be read without its rules as well"
-    n = sum(len(l.digits) for l in ruled.lines)
-    return is_form(ruled) and not ruled.rotation and n >= least and digits_read(ruled) > sure*n
-
 def is_surer(
     plain:Page,  # read without rules
     ruled:Page,
@@ -318,12 +302,6 @@ def walls_crossed(
     crossed = iter([len({home(p) for p in four}) > 1 for four in seen])
     return float(np.mean([any([next(crossed) for _ in w]) for w in words]))
 
-def digits_read(
-    page:Page,
-) -> float:
-    "How many are right, as far as one can tell, less those that are wrong"
-    return sum(2*d.confidence-1 for l in page.lines for d in l.digits if not d.rejected)
-
 # %% ../nbs/26_read.ipynb #27b3bc1b
 def read_page(
     source:Any,  # path, bytes, Pillow image or array: of a file the first page
@@ -340,13 +318,12 @@ def read_page(
     seen = source if isinstance(source, PageImage) else load(source)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn, rules) if ruled else None
-    plain = None
-    if not found or not is_certain(found):
+    if not (found and is_certain_form(found)):
         plain = answered(read_plain(seen, file, page, threshold, turn, field))
-    if plain and (not found or is_surer(plain, found)):  # which way is more read?
-        found = plain
-        if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
-        number_items(found)
+        if not found or is_surer(plain, found):  # which way is more read?
+            found = plain
+            if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])
+            number_items(found)
     if not print: drop_printed(found)
     return found
 

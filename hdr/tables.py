@@ -18,7 +18,7 @@ from .frames import Layout
 from .ink import binarise, page_ink
 from .layout import connected_components, normalise_size
 from .nets import Net, merged_cells
-from .page import bounding_box, Cell, Field, Line, Table
+from .page import bounding_box, Cell, Field, Line, Page, Table
 from .places import Place, read_places, weigh_print
 from .rules import (alternatives_of, apply_rules, apply_table_rules, obey, put_reading, RuleError,
     rules_from_json, unsure)
@@ -208,6 +208,28 @@ np.ndarray]:  # tables; fields; (h,w) bool: ink that was not read
     read_ = np.isin(own, [i for i,p in enumerate(lines, first+1) if p.digits])
     return tables, sorted(fields, key=lambda f: (f.box[3]//max(1, int(2*layout.size)),
         f.box[0])), ~(boxes > 0) & ~read_
+
+# %% ../nbs/24_tables.ipynb #8978ef88
+def is_form(
+    page:Page,
+) -> bool:
+    "Has it a comb, or a table of several columns?"
+    return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
+
+def digits_read(
+    page:Page,
+) -> float:
+    "How many are right, as far as one can tell, less those that are wrong"
+    return sum(2*d.confidence-1 for l in page.lines for d in l.digits if not d.rejected)
+
+def is_certain_form(
+    page:Page,  # read with its rules
+    least:int=20,  # digits
+    sure:float=.85,  # of what `digits_read` says where each has a confidence of 1
+) -> bool:
+    "A form, not turned, of which so much is sure that it need not be read without its rules as well"
+    n = sum(len(l.digits) for l in page.lines)
+    return is_form(page) and not page.rotation and n >= least and digits_read(page) > sure*n
 
 # %% ../nbs/24_tables.ipynb #3d212c27
 def page_rules(

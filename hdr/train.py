@@ -292,11 +292,10 @@ def prepare(
     classes:int=10,  # labels, at least
 ) -> tuple:  # (x, y, x_validation, y_validation): normalised, one-hot; (x, y) where none are set apart
     "What `fit` takes"
-    sets = [mixture(*data['train']) if mixture else data['train']]
-    if len(data['validation'][0]): sets.append(data['validation'])
-    y = sets[0][1]
+    _, y = shown = mixture(*data['train']) if mixture else data['train']
     if y.ndim == 1: target = lambda k: one_hot(k, max(classes, y.max() + 1))
     else: target = lambda k: k if k.ndim > 1 else np.pad(one_hot(k), ((0,0),(0,y.shape[1]-10)))
+    sets = (s for s in (shown, data['validation']) if len(s[0]))
     return tuple(a for x,k in sets for a in (normalize(x), target(k)))
 
 # %% ../nbs/02_train.ipynb #7c21e80f
@@ -329,8 +328,7 @@ def record(
 ) -> dict:  # the row as written
     """Measure on the three parts, write history and predictions, and last the row in runs.csv
     (an older row of the same run gives way)"""
-    for part,(x,y) in data.items():
-        if not len(x): continue  # none set apart for validation
+    for part,(x,y) in ((p, d) for p,d in data.items() if len(d[0])):
         probabilities = predict(x)
         row[f'{part}_accuracy'], row[f'{part}_loss'] = score(probabilities, y)
     answers = probabilities.astype(np.float16)

@@ -19,41 +19,33 @@ import keras
 import numpy as np
 import pandas as pd
 from dataclasses import replace
+from functools import partial
 from jax import numpy as jnp
 from pathlib import Path
 import hdr.model, hdr.train as t
 from hdr.data import cache_dir
 
-def pooled_early(name):
-    "What `large` was before: normalised after each convolution, halved after each third"
-    image = keras.Input((28,28,1))
+def stacked(name, **how):
+    "Three stages of three bricks of 128 channels, weighed, of standardised pictures"
+    return hdr.model.stacked(name, *[(128,)*3]*3, eye=hdr.model.standardise, last=hdr.model.excite, **how)
+
+def normalised_late(name):
+    "As `large`, but normalised after each third convolution only"
+    layers, image = keras.layers, keras.Input((28,28,1))
     x = hdr.model.standardise(image)
     for stage in range(3):
-        for last in False, False, stage < 2: x = hdr.model.conv_bn(x, 128, pool=last)
-        x = hdr.model.excite(x)
-    return hdr.model.answer(name, image, x)
-
-def pooled_late(name):
-    "Halved after the second and the third third, normalised after each third"
-    image = keras.Input((28,28,1))
-    x = hdr.model.standardise(image)
-    for stage in range(3):
-        for _ in range(3): x = keras.layers.Conv2D(128, 3, padding='same', activation='relu')(x)
-        x = hdr.model.excite(keras.layers.BatchNormalization(momentum=.9)(x))
-        if stage: x = keras.layers.AveragePooling2D(2)(x)
-    return hdr.model.answer(name, image, x)
-
-def normalised_each(name):
-    "`large` by another name"
-    net = hdr.model.models['large']()
-    return keras.Model(net.inputs, net.outputs, name=name)
+        for _ in range(3): x = layers.Conv2D(128, 3, padding='same', activation='relu')(x)
+        x = hdr.model.excite(layers.BatchNormalization(momentum=.9)(x))
+        if stage: x = layers.AveragePooling2D(2)(x)
+    x = layers.concatenate([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    return keras.Model(image, layers.Dense(10, activation='softmax', dtype='float32')(x), name=name)
 
 def variants():
     "Choices listed beforehand: name -> network, what the recipe of `large` changes"
     elastic = dict(augmentation=t.recipes['large'].augmentation)
-    return dict(late=(pooled_late, {}), early=(pooled_early, {}), each=(normalised_each, {}),
-        elastic=(pooled_late, elastic), gentle=(pooled_late, dict(learning_rate=7e-4)),
-        few=(pooled_late, dict(batch=32, learning_rate=1e-3)))
+    return dict(late=(normalised_late, {}), early=(stacked, {}), each=(partial(stacked, late=True), {}),
+        elastic=(normalised_late, elastic), gentle=(normalised_late, dict(learning_rate=7e-4)),
+        few=(normalised_late, dict(batch=32, learning_rate=1e-3)))
 
 def add_variants():
     "A recipe for each choice: eight epochs, not elastic unless it says so, validation images set apart"

@@ -9,7 +9,7 @@ __all__ = []
 import os
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
-import csv, io, json, logging, subprocess, sys, tempfile, time
+import csv, io, itertools, json, logging, subprocess, sys, tempfile, time
 import keras
 import numpy as np
 import pandas as pd
@@ -443,31 +443,27 @@ def table_rival_version() -> str:  # such as 'img2table 2.0.0, RapidOCR 3.9.2'; 
 
 def photographed_form(
     path:Path,  # a JPEG to write
-    fields:int=60,  # that are written in, about
-    megapixels:float=5.,
 ) -> dict:  # (row, column) -> text
-    "A table filled in by hand and photographed"
+    "A table of about sixty numbers, filled in by hand and photographed with five megapixels"
     x, y = parts()['test']
-    for seed in range(100):
+    for seed in itertools.count():
         form = sample_form(x, y, np.random.default_rng(seed), 'weather', 'photo', turns=False)
         cells = [c for t in form.tables for c in t['cells'] if c['kind'] == 'write' and c['text']]
-        if abs(len(cells) - fields) <= .1*fields: break
-    grey = Image.fromarray(form.image)
-    k = (1e6*megapixels/form.image.size)**.5
+        if 54 <= len(cells) <= 66: break
+    grey, k = Image.fromarray(form.image), (5e6/form.image.size)**.5
     grey.resize((round(k*grey.width), round(k*grey.height)), Image.Resampling.BICUBIC).save(path, quality=90)
     return {(c['row'], c['column']): c['text'] for c in cells}
 
 def bench_form(
     rounds:int=5,  # turns of each
     out:Path|str='',  # the results folder
-    fields:int=60,  # of the form
 ) -> pd.DataFrame:  # a row a thing: ours, rival, who, wanted, times
     "Time a photographed form, print the table, and write it to bench_form.csv"
     who = table_rival_version()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         form, said, found = folder/'form.jpg', folder/'said.json', folder/'out'
-        want = photographed_form(form, fields)
+        want = photographed_form(form)
         def theirs():
             return time_process(sys.executable, '-c', table_rival, form, said) if who else (np.nan, np.nan)
         times = alternate(rounds, rival=theirs,

@@ -120,7 +120,7 @@ def stacked(
     *stages:tuple,  # of each the channels of its bricks: (16,16), or (8,1) for 8 from 1x1 pixels
     eye:Callable=lambda image: image,  # what the bricks see of a picture
     last:Callable=lambda x: x,  # what happens at the end of each stage, such as `excite`
-    late:bool=False,  # halve by averages after all stages but the first
+    late:bool=False,  # halved by averages instead, after each stage but the first
 ) -> keras.Model:  # (n,28,28,1) float32, 0..1 -> (n,10) probabilities, rows sum to 1
     "Bricks one after the other; the picture is halved after each stage but the last"
     image = keras.Input((28,28,1))

@@ -55,7 +55,7 @@ def add_variants():
         name = f'large_{choice}'
         hdr.model.models[name] = lambda name=name, network=network: network(name)
         t.recipes[name] = replace(large, model=name, epochs=8, validation=5000,
-            **dict(dict(augmentation=stiff), **changes))
+            **dict(augmentation=stiff) | changes)
 
 def make_programs(recipe, steps, epochs):
     "A network behind its augmentation, and what trains it for an epoch: with augmentation, without"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from .image import most_pixels
 from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
 from .page import bounding_box, Digit, digit_of
@@ -401,39 +401,47 @@ def glyphs_and_lines(
     found = find_glyphs(ink)
     return *found, find_lines(*found[1:])
 
+class Bare(NamedTuple):
+    "A page without its words of letters"
+    ink: np.ndarray  # (h,w) 0..1
+    whole: np.ndarray  # (h,w) 0..1, with them
+    evidence: float  # for digits, by `find_letters`
+    every: np.ndarray = np.zeros((0,4), int)  # (n,4) boxes of glyphs, letters and all
+    found: tuple|None = None  # glyphs and lines of `ink`, where they are known
+
 def remove_letters(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     weight:float=.5,  # see `is_letters`
     found:tuple|None=None,  # by `glyphs_and_lines`, where that is known
-) -> tuple[np.ndarray, float, tuple|None]:  # (h,w); evidence; glyphs and lines, where known
+) -> Bare:
     "The page without its words of letters, which are looked for in a small picture"
     s = min(1., (few_pixels/ink.size)**.5)
     small = rescale(ink, s)
     *glyphs, lines = found if found and small is ink else glyphs_and_lines(small)
     letters, rest, page = find_letters(small, glyphs, model, weight, lines=lines)
+    def on_page(boxes): return (boxes[:,:4]/s).astype(int)
     def places(boxes):
-        return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in (boxes/s).astype(int)]
+        return [np.s_[max(0,y0-1):y1+2, max(0,x0-1):x1+2] for x0,y0,x1,y1 in on_page(boxes)]
     out = np.zeros_like(ink) if page < 0 else ink.copy() if len(letters) else ink
     for place in places(rest) if page < 0 else []: out[place] = ink[place]
     for place in places(letters): out[place] = 0
-    return out, page, (*glyphs, lines) if out is small else None
+    return Bare(out, ink, page, on_page(glyphs[1]), (*glyphs, lines) if out is small else None)
 
 # %% ../nbs/21_layout.ipynb #fb9d8752
 def doubt_words(
     lines:list,  # of `hdr.page.Line`, as read; confidences are changed
-    ink:np.ndarray,  # (h,w) 0..1, without words of letters
-    page:float,  # evidence for digits, by `find_letters`
-    whole:np.ndarray,  # (h,w) 0..1, with them
+    page:Bare,  # where they were read
+    found:tuple,  # its glyphs, by `find_glyphs`
     several:float=-1.,  # log-odds of what is wider than a digit, has a dot or letters that are gone
     short:int=3,  # a word of fewer glyphs says little by itself
     most:float=-3.,  # evidence of the page that is laid on a line of letters
     least:float=.6,  # confidence that is left: unsure, but not rejected
 ):
     "On a page of letters, no digit is surer than that its word is one of digits"
-    if page >= 0 or not lines: return
-    labels, b, _ = find_glyphs(ink)
-    (w, h), y, every = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2, find_glyphs(whole)[1]
+    if page.evidence >= 0: return
+    (labels, b, *_), ink = found, page.ink
+    (w, h), y = (b[:,2:4]-b[:,:2]).T, (b[:,1]+b[:,3])/2
     for digits in (some for l in lines for _,some in l.words if some):
         q = np.array([d.box for d in digits])
         (x0, y0), (x1, y1) = q[:,:2].min(0), q[:,2:].max(0)
@@ -442,9 +450,9 @@ def doubt_words(
         if not own.any(): continue
         odds = digit_log_odds(glyphs_to_mnist(ink, labels, b[beside]))[1]-enough
         odds[(w >= 1.2*h)[beside] | np.array([has_dot(g, b) for g in b[beside]])] = several
-        if follows_gone((x0, y0, x1, y1), every, ink): odds[:] = np.minimum(odds, several)
-        letters = 1-min(1., ink[y0:y1].sum()/max(1., whole[y0:y1].sum()))  # share of its line
-        against = page+max(page, most)*letters*(1+(len(odds) < short))
+        if follows_gone((x0, y0, x1, y1), page): odds[:] = np.minimum(odds, several)
+        letters = 1-min(1., ink[y0:y1].sum()/max(1., page.whole[y0:y1].sum()))  # share of its line
+        against = page.evidence+max(page.evidence, most)*letters*(1+(len(odds) < short))
         sure = 1/(1+np.exp(-min(odds.sum()+against, 2+odds[own[beside]].min())))
         for d in digits:
             d.confidence = min(d.confidence, max(least, round(float(sure), 4)))
@@ -463,12 +471,11 @@ def has_dot(
 
 def follows_gone(
     word:Sequence,  # x0, y0, x1, y1
-    every:np.ndarray,  # (n,>=4) boxes of glyphs, letters and all
-    ink:np.ndarray,  # (h,w) 0..1, without letters
+    page:Bare,
 ) -> bool:
     "Is what stands close beside a word gone as letters? Lines that touch break words in two"
-    x0, y0, x1, y1 = word
+    (x0, y0, x1, y1), every, ink = word, page.every, page.ink
     by, x = .3*(y1-y0), (every[:,0]+every[:,2])/2
     beside = (every[:,2] > x0-by) & (every[:,0] < x1+by) & ((x < x0) | (x > x1))
     level = np.minimum(every[:,3], y1)-np.maximum(every[:,1], y0) > .6*(y1-y0)
-    return any(not (ink[max(b,y0):min(d,y1),a:c] > .5).any() for a,b,c,d in every[beside & level,:4])
+    return any(not (ink[max(b,y0):min(d,y1),a:c] > .5).any() for a,b,c,d in every[beside & level])

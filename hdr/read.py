@@ -19,7 +19,7 @@ from .ink import page_ink, rescale, to_mnist, turn_dark_regions
 from .networks import weights_from
 from .recognize import shared_recognizer
 from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_digits
-from .layout import (digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
+from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
     page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
 from .cells import keep_boxes, least_page, read_cut_cell
@@ -146,13 +146,14 @@ def read_and_doubt(
     known = glyphs_and_lines(ink) if threshold and field else None
     first, said = (yield from first_look(ink, known)) if known else (None, False)
     if said: return (yield from find_strings(ink, threshold, field, known, first)), False
-    bare, evidence, found = remove_letters(ink, found=known) if threshold else (ink, 1., None)
-    if bare is not ink: first = None
-    written = (bare > .5).any()
-    lines = (yield from find_strings(bare, threshold, field, found, first)) if written else []
-    if not lines and threshold: lines = read_marks(bare)
-    if not field: doubt_words(lines, bare, evidence, ink)
-    return lines, evidence <= 0 and rejected_as_digits(lines, bare)
+    bare = remove_letters(ink, found=known) if threshold else Bare(ink, ink, 1.)
+    if bare.ink is not ink: first = None
+    written = (bare.ink > .5).any()
+    found = bare.found or (glyphs_and_lines(bare.ink) if written else None)
+    lines = (yield from find_strings(bare.ink, threshold, field, found, first)) if written else []
+    if not lines and threshold: lines = read_marks(bare.ink)
+    if found and not field: doubt_words(lines, bare, found)
+    return lines, bare.evidence <= 0 and rejected_as_digits(lines, bare.ink)
 
 def lines_of_page(
     ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size

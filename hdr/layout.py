@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, NamedTuple
 from .image import most_pixels
-from .ink import binarise, components_with_stats, remove_rules, rescale, to_mnist
+from .ink import binarise, components_with_stats, limited, remove_rules, rescale, to_mnist
 from .page import bounding_box, Digit, digit_of
 from .recognize import shared_recognizer
 
@@ -89,11 +89,17 @@ def at_edge(
     return (boxes[:,:2].min(1) <= 0) | (boxes[:,2] >= shape[1]) | (boxes[:,3] >= shape[0])
 
 # %% ../nbs/21_layout.ipynb #cf56c0e3
+def strokes(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> np.ndarray:  # (h,w) uint8, 1 where ink is
+    "Without dark ground beside the sheet"
+    return remove_background(binarise(ink))
+
 def foreground(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; median height of the writing, pixels
     "Strokes and their size; rules that hang together with them are taken off to measure it"
-    mask = remove_background(binarise(ink))
+    mask = strokes(ink)
     b, (h, w) = component_boxes(mask), ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
@@ -103,9 +109,10 @@ def foreground(
 # %% ../nbs/21_layout.ipynb #4a139206
 def find_glyphs(
     ink:np.ndarray,  # (h,w) 0..1
+    size:float=0.,  # median height of the writing, pixels; 0: find out
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) box, area, label; height
     "Ink without rules and specks, as components that can be digits or parts of them"
-    mask, size = foreground(ink)
+    mask, size = (strokes(ink), size) if size else foreground(ink)
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
@@ -240,12 +247,13 @@ few_pixels = 2_000_000  # of the small picture, which is enough to see how a pag
 def normalise_size(
     ink:np.ndarray,  # (h,w) 0..1
     aim:float=48,  # pixels, height of the writing
-) -> tuple[np.ndarray, float]:  # ink, and how much larger it is
+) -> tuple[np.ndarray, float, float]:  # ink, how much larger it is, and that height
     "A page whose writing has a usual height"
     s = min(1., (few_pixels/ink.size)**.5)
-    scale = min(4., aim*s/foreground(rescale(ink, s))[1], (most_pixels/4/ink.size)**.5)
-    if .8 < scale < 1.5: return ink, 1.
-    return rescale(ink, max(scale, .2)).clip(0, 1), max(scale, .2)
+    tall = foreground(rescale(ink, s))[1]/s
+    scale = max(.2, min(4., aim/tall, (most_pixels/4/ink.size)**.5))
+    if .8 < scale < 1.5: return ink, 1., tall
+    return limited(rescale(ink, scale)), scale, scale*tall
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
 enough = 1.5  # mean log-odds, digit to none, of the glyphs of a word that is one of digits
@@ -395,10 +403,10 @@ def is_letters(
     return bool(judged and word.sum() + weight*around < 0)
 
 def glyphs_and_lines(
-    ink:np.ndarray,  # (h,w) 0..1
+    ink:np.ndarray, size:float=0.,  # as for `find_glyphs`
 ) -> tuple:  # by `find_glyphs`, and lines by `find_lines`
     "What stands where"
-    found = find_glyphs(ink)
+    found = find_glyphs(ink, size)
     return *found, find_lines(*found[1:])
 
 class Bare(NamedTuple):

@@ -6,7 +6,7 @@
 __all__ = ['json_schema', 'Digit', 'Line', 'Field', 'Cell', 'Table', 'Page']
 
 # %% ../nbs/20_page.ipynb #7ccbe186
-import re
+import math, re
 from itertools import groupby
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -41,7 +41,7 @@ def joint_confidence(
     digits:list[Digit],
 ) -> float:  # 0..1
     "That all of them are right"
-    return float(np.prod([d.confidence for d in digits]))
+    return math.prod(float(d.confidence) for d in digits)
 
 def best_digits(
     p:np.ndarray,  # (10,) probabilities

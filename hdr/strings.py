@@ -110,16 +110,12 @@ def string_network() -> Network:
 @lru_cache
 def network_in(folder:Path) -> Network: "That of a folder"; return Network('strings', folder)
 
-strip_widths = 48, 72, 96, 128, 160, 192, 256, 384, 512  # pixels; then 768, 1024, 1536, 2048, ...
-
 def padded_width(
     wide:int,  # pixels
-) -> int:  # one of `strip_widths`, or beyond them 2 or 3 times a power of 2
-    "The width to which a strip is padded"
-    for w in strip_widths:
-        if wide <= w: return w
-    power = 1 << (wide-1).bit_length()  # the next power of 2
-    return power*3//4 if wide <= power*3//4 else power
+) -> int:  # a multiple of 16; above 256 of an eighth of the power of 2 below
+    "One of a few widths, to which a strip is padded"
+    step = 1 << (wide-1).bit_length()-4 if wide > 256 else 16
+    return max(48, -(-wide//step)*step)
 
 def strip_probabilities(
     strips:list[Strip],

@@ -284,6 +284,25 @@ def bench_table(
     table['times'] = [times(o, r) for o,r in zip(table.ours, table.rival)]
     return table
 
+def show_table(
+    table:pd.DataFrame,  # by `bench_table`
+    name:str, out:Path|str,  # as for `keep_table`
+    about:str,  # how it was measured
+    places:int=2,  # after the point
+) -> pd.DataFrame:  # the same
+    "Print the machine and the table, and write it to the results folder"
+    print(f'{hardware()}; {about}\n')
+    print(table.round(places).to_string(na_rep=''))
+    keep_table(table, name, out, 'what')
+    return table
+
+def process_medians(
+    turns:pd.Series,  # pairs by `time_process`
+) -> tuple[float, float]:  # seconds, megabytes
+    "Of several turns"
+    seconds, megabytes = pd.DataFrame(turns.tolist()).median()
+    return seconds, megabytes
+
 # %% ../nbs/40_bench.ipynb #2d181cf4
 def time_recognising(
     rec:Recognizer,  # ours
@@ -317,8 +336,7 @@ def bench_recognize(
     rec, small, x = Recognizer(), Network('small'), parts()['test'][0][:images]
     start, alone, photo, many = time_recognising(rec, small, x, rounds)
     alone, photo, many, peak = 1e3*alone.median(), 1e3*photo.median(), many.median(), matmul_rate()
-    (seconds, megabytes), (theirs, theirs_mb) = (
-        pd.DataFrame(start[c].tolist()).median() for c in ('ours', 'rival'))
+    (seconds, megabytes), (theirs, theirs_mb) = (process_medians(start[c]) for c in ('ours', 'rival'))
     def used(net, rate): return 2*net.card['macs']*rate/1e9/peak
     keras_rival, tf = 'starting, model.predict', 'import tensorflow'
     table = bench_table([
@@ -332,10 +350,8 @@ def bench_recognize(
         ('share of the matrix-product rate, reader', used(rec.network, many.reader), np.nan, '',
             '0.5'),
     ], lambda ours,rival: max(ours/rival, rival/ours))
-    print(f'{hardware()}; a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns\n')
-    print(table.round(3).to_string(na_rep=''))
-    keep_table(table, 'bench_recognize', out, 'what')
-    return table
+    about = f'a matrix product runs at {peak:.0f} GFLOP/s; medians of {rounds} turns'
+    return show_table(table, 'bench_recognize', out, about, 3)
 
 # %% ../nbs/40_bench.ipynb #408490ae
 def write_forms(
@@ -387,10 +403,8 @@ def bench_data(
             megabytes = time_process(sys.executable, '-c', code, path)[1]
             rows.append((f'{form} in a fresh process: MB', megabytes, np.nan, '', '1000'))
     table = bench_table(rows, lambda ours,rival: ours/rival)
-    print(f'{hardware()}; medians of {rounds} turns; `times` is how much longer ours takes\n')
-    print(table.round(2).to_string(na_rep=''))
-    keep_table(table, 'bench_data', out, 'what')
-    return table
+    about = f'medians of {rounds} turns; `times` is how much longer ours takes'
+    return show_table(table, 'bench_data', out, about)
 
 # %% ../nbs/40_bench.ipynb #e82c9dee
 def bench_read(
@@ -421,10 +435,8 @@ def bench_read(
         ('A4 in a fresh process: MB', alone, np.nan, '', '600'),
         (f'{files} of A4, --jobs {n}: s', many.ours, many.rival, '--jobs 1', f'{n} times'),
     ], lambda ours,rival: rival/ours)
-    print(f'{hardware()}; {who or "Tesseract is not installed"}; medians of {rounds} turns\n')
-    print(table.round(2).to_string(na_rep=''))
-    keep_table(table, 'bench_read', out, 'what')
-    return table
+    about = f'{who or "Tesseract is not installed"}; medians of {rounds} turns'
+    return show_table(table, 'bench_read', out, about)
 
 # %% ../nbs/40_bench.ipynb #745a297c
 table_rival = '''import json, sys
@@ -474,13 +486,11 @@ def bench_form(
         ours = right([list(csv.reader(p.open(newline=''))) for p in found.glob('*.csv')])
         rival = right(json.loads(said.read_text())) if who else np.nan
     (seconds, megabytes), (their_seconds, their_megabytes) = (
-        pd.DataFrame(times[c].tolist()).median() for c in ('ours', 'rival'))
+        process_medians(times[c]) for c in ('ours', 'rival'))
     table = bench_table([
         (f'a photographed form, {len(want)} fields: s', seconds, their_seconds, who, '2 times'),
         ('the same: MB', megabytes, their_megabytes, who, '500'),
         ('the same: fields right', ours, rival, who, ''),
     ], lambda ours,rival: rival/ours)
-    print(f'{hardware()}; {who or "img2table is not installed"}; medians of {rounds} turns\n')
-    print(table.round(2).to_string(na_rep=''))
-    keep_table(table, 'bench_form', out, 'what')
-    return table
+    about = f'{who or "img2table is not installed"}; medians of {rounds} turns'
+    return show_table(table, 'bench_form', out, about)

@@ -195,7 +195,7 @@ np.ndarray]:  # tables; fields; (h,w) bool: ink that was not read
         for _,column in groupby(sorted((c for c in cells if c[0][0] > 0), key=lambda c: c[0][1]),
                 lambda c: c[0][1]): weigh_print([p for _,p in column], layout.size)
         clear_words(cells)
-    clear_words([((0,0,1,1), p) for p in lines], 1.)  # where most have words on them, others do
+    clear_words([((0,0,1,1), p) for p in lines], 1.)
     # print stands on them: no place to write
     wordy = [p for p in lines if p.boxes is not None and not p.digits]
     tables = [as_table(n, cells) for n,cells in zip(layout.tables, nets)]

@@ -134,7 +134,7 @@ def looks_cut_tightly(
 
 def lay_out_cell(
     ink:np.ndarray,  # (h,w) 0..1
-) -> tuple[Layout,Place]|None:  # None: it is no picture of a cell
+) -> tuple[Layout,Place,np.ndarray]|None:  # and (h,w) uint8, 1 inside; None: it is no picture of a cell
     "The room of a cell, without its walls and rules"
     sides = find_sides(ink) if min(ink.shape) > 2*pieces else {}
     if not sides or is_squared(ink): return None
@@ -150,7 +150,14 @@ def lay_out_cell(
     marks = connected_components(binarise(bare)*room)[1]
     if looks_cut_tightly(sides, marks, ink.shape): return None
     size = .65*median_height(marks)
-    return Layout(size, bare, bands.max(0), [], [], []), Place(corners)
+    return Layout(size, bare, bands.max(0), [], [], []), Place(corners), room
+
+def cell_room(
+    ink:np.ndarray,  # (h,w) 0..1
+) -> np.ndarray:  # (h,w) 0..1
+    "What stands in a cell that was cut out; all that is there, if it is no picture of one"
+    found = lay_out_cell(ink)
+    return found[0].ink*found[2] if found else ink
 
 def read_cut_cell(
     ink:np.ndarray,  # (h,w) 0..1
@@ -158,7 +165,7 @@ def read_cut_cell(
 ) -> list[Line]|None:  # one, or none where it is empty or has a word; None: no picture of a cell
     "What stands in a cell that was cut out"
     if (found := lay_out_cell(ink)) is None: return None
-    layout, place = found
+    layout, place, _ = found
     read_places(layout, [place], [], threshold)
     clear_words([((0, 0, 1, 1), place)])
     for d in place.digits: d.top[0] = [d.digit, d.confidence]  # perhaps a word: it is less sure

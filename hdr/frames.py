@@ -540,7 +540,7 @@ def is_on_paper(
     by = min(12, (y1-y0)//8)  # without its frame, which may be a grey one
     part = ink[y0+by:y1-by,x0+by:x1-by]
     most = .2 if net.shape[0]*net.shape[1] < 25 else .3  # many cells are no accident
-    return float(((part > .15) & (part < .6)).mean()) < most
+    return bool(part.size) and float(((part > .15) & (part < .6)).mean()) < most
 
 def is_lined_paper(
     net:Net,

@@ -22,7 +22,7 @@ from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_dig
 from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
     page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
-from .cells import keep_boxes, least_page, read_cut_cell
+from .cells import cell_room, keep_boxes, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
@@ -120,8 +120,9 @@ def read_plain(
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
-    small = field or min(h, w) < least_page
-    lines = read_cut_cell(ink, threshold) if small and threshold else None
+    if field: ink = cell_room(ink)
+    small = min(h, w) < least_page and threshold and not field
+    lines = read_cut_cell(ink, threshold) if small else None
     k, angle = page_orientation(ink) if turn and not field and lines is None else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
     if lines is None:

@@ -724,7 +724,7 @@ def test_memory_does_not_grow_with_pages(tmp_path, form):
     code = f"""{PEAK}
 from pathlib import Path; import hdr.read as r
 def no_lines(*a): return []; yield
-r.read_ruled = lambda *a: None; r.lines_of_page = no_lines; r.page_orientation = lambda *a: (0, 0.); r.page_ink = lambda a: a; r.normalise_size = lambda a: (a, 1.)
+r.read_ruled = lambda *a: None; r.lines_of_page = no_lines; r.page_orientation = lambda *a: (0, 0.); r.page_ink = lambda a: a; r.normalise_size = lambda a: (a, 1., 48.)
 print(r.convert(Path({str(tmp_path / 'many.pdf')!r}), Path({str(tmp_path / 'out')!r}), {form!r}), peak())"""
     done = python(code)
     assert done.returncode == 0, done.stderr

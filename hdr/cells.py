@@ -130,7 +130,8 @@ def looks_cut_tightly(
     h, w = shape
     ruled = bool({'top', 'bottom'} & set(sides))
     if not len(boxes): return not ruled and (len(sides) < 2 or w < 1.2*h)
-    return (boxes[:,3]-boxes[:,1]).max() > (.95 if ruled else .88)*h
+    most = (.95 if ruled else .88) if {'left', 'right'} <= set(sides) else .68  # of a cell's height
+    return (boxes[:,3]-boxes[:,1]).max() > most*h
 
 def lay_out_cell(
     ink:np.ndarray,  # (h,w) 0..1

@@ -8,11 +8,12 @@ __all__ = []
 # %% ../nbs/24_cells.ipynb #f3d79842
 import cv2
 import numpy as np
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from .frames import erase_rules, Layout
 from .ink import binarise
 from .layout import connected_components, median_height
-from .page import Line
+from .page import all_marks, Line
 from .places import Place, read_places
 from .tables import clear_words
 
@@ -133,9 +134,15 @@ def looks_cut_tightly(
     most = (.95 if ruled else .88) if {'left', 'right'} <= set(sides) else .68  # of a cell's height
     return (boxes[:,3]-boxes[:,1]).max() > most*h
 
+class CutCell(NamedTuple):
+    "A picture of one cell"
+    layout: Layout  # without its walls and rules
+    place: Place  # between them
+    inside: np.ndarray  # (h,w) uint8, 1 there
+
 def lay_out_cell(
     ink:np.ndarray,  # (h,w) 0..1
-) -> tuple[Layout,Place,np.ndarray]|None:  # and (h,w) uint8, 1 inside; None: it is no picture of a cell
+) -> CutCell|None:  # None: it is no picture of a cell
     "The room of a cell, without its walls and rules"
     sides = find_sides(ink) if min(ink.shape) > 2*pieces else {}
     if not sides or is_squared(ink): return None
@@ -151,29 +158,36 @@ def lay_out_cell(
     marks = connected_components(binarise(bare)*room)[1]
     if looks_cut_tightly(sides, marks, ink.shape): return None
     size = .65*median_height(marks)
-    return Layout(size, bare, bands.max(0), [], [], []), Place(corners), room
-
-def cell_room(
-    ink:np.ndarray,  # (h,w) 0..1
-) -> np.ndarray:  # (h,w) 0..1
-    "What stands in a cell that was cut out; all that is there, if it is no picture of one"
-    found = lay_out_cell(ink)
-    return found[0].ink*found[2] if found else ink
+    return CutCell(Layout(size, bare, bands.max(0), [], [], []), Place(corners), room)
 
 def read_cut_cell(
-    ink:np.ndarray,  # (h,w) 0..1
+    cell:CutCell,
     threshold:float=.5,  # a digit with less confidence is rejected
-) -> list[Line]|None:  # one, or none where it is empty or has a word; None: no picture of a cell
+    alone:bool=False,  # its tallest line
+) -> list[Line]:  # one; none where it is empty or has a word
     "What stands in a cell that was cut out"
-    if (found := lay_out_cell(ink)) is None: return None
-    layout, place, _ = found
-    read_places(layout, [place], [], threshold)
+    place = replace(cell.place)
+    read_places(cell.layout, [place], [], threshold, alone)
     clear_words([((0, 0, 1, 1), place)])
     for d in place.digits: d.top[0] = [d.digit, d.confidence]  # perhaps a word: it is less sure
     if not place.digits: return []
     line = Line(place.text, place.digits)
     line.said = place.said
     return [line]
+
+def agreed_lines(
+    field:list[Line],  # what stands between the walls, read as any field is
+    cell:list[Line],  # the same by `read_cut_cell`
+) -> list[Line]:  # one of them
+    "The surer way; where both say the same digits, the signs of the second and each digit as sure as it can be"
+    if not field or not cell: return field
+    ours, theirs = all_marks(field), all_marks(cell)
+    if [d.digit for d in ours] != [d.digit for d in theirs]:
+        def least(some): return min(d.confidence for d in some)
+        return cell if least(theirs) > least(ours) else field
+    for d,f in zip(theirs, ours):
+        if f.confidence > d.confidence: d.confidence, d.top, d.rejected = f.confidence, f.top, f.rejected
+    return cell
 
 # %% ../nbs/24_cells.ipynb #75173906
 least_page = 200  # pixels

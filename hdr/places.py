@@ -457,16 +457,23 @@ def weigh_print(places:list[Place], size:float, even:float=.05):
         mine = bool(len(h)) and float(np.abs(h-usual).max()) < max(1.5, 2*even*usual)
         p.printed = round(float(np.clip((share-.6)/.3, 0, 1)*mine), 2)
 
+def keep_tallest_line(p:Place):
+    "Without what is written above or below it"
+    lines = [p.boxes[l] for l in place_lines(p.boxes)] if p.boxes is not None else []
+    if lines: p.boxes = max(lines, key=lambda b: float(np.median(b[:,3]-b[:,1])))
+
 def read_places(
     layout:Layout,
     places:list[Place],
     single:list[Place],  # those of them that hold one digit each
     threshold:float=.5,  # a digit with less confidence is rejected
+    alone:bool=False,  # the tallest line of each
 ) -> np.ndarray:  # (h,w) int32: the place that ink belongs to
     "Everything that is written in places of a page"
     own = hand_out_ink(layout, places)
     for p in places:
         if not any(p is q for q in single): drop_struck(p, layout.size)
+        if alone: keep_tallest_line(p)
     read_strings(places, threshold)
     ask_both(places, threshold)
     weigh_words(places)

@@ -22,7 +22,7 @@ from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_dig
 from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
     page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
-from .cells import cell_room, keep_boxes, least_page, read_cut_cell
+from .cells import agreed_lines, keep_boxes, lay_out_cell, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
@@ -120,18 +120,22 @@ def read_plain(
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
-    if field: ink = cell_room(ink)
-    small = min(h, w) < least_page and threshold and not field
-    lines = read_cut_cell(ink, threshold) if small else None
-    k, angle = page_orientation(ink) if turn and not field and lines is None else (0, 0.)
+    small = min(h, w) < least_page and threshold
+    cell = lay_out_cell(ink) if field or small else None
+    if cell and field: ink = cell.layout.ink*cell.inside
+    k, angle = page_orientation(ink) if turn and not field and not cell else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))
-    if lines is None:
+    def as_cell(cell):
+        some = read_cut_cell(cell, threshold, field)
+        for d in all_marks(some): d.box = [int(v/shrink) for v in d.box]
+        return some
+    if cell and not field: lines = as_cell(cell)
+    else:
         level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
         level, scale, tall = normalise_size(level)
         def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
         lines = yield from lines_of_page(level, grey, on_page, threshold, field, tall)
-    else:
-        for d in all_marks(lines): d.box = [int(v/shrink) for v in d.box]
+        if cell and lines: lines = agreed_lines(lines, as_cell(cell))
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))

@@ -179,7 +179,7 @@ def agreed_lines(
     field:list[Line],  # what stands between the walls, read as any field is
     cell:list[Line],  # the same by `read_cut_cell`
 ) -> list[Line]:  # one of them
-    "The surer way; where both say the same digits, the signs of the second and each digit as sure as it can be"
+    "The surer way; where both say the same digits, with signs of the second and as sure as can be"
     if not field or not cell: return field
     ours, theirs = all_marks(field), all_marks(cell)
     if [d.digit for d in ours] != [d.digit for d in theirs]:

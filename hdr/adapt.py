@@ -12,8 +12,8 @@ import numpy as np
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
-from .adapt_strings import agreed_items, decoded, learn_strings, Learned, write_network, write_strings
-from .corrections import load_corrections
+from .adapt_strings import changed_arrays, learn_strings, Learned, write_network, write_strings
+from .corrections import agreed_items, decoded, load_corrections
 from .data import parts, write_atomic
 from .hands import make_samples, Source
 from .last_layers import free_directions, last_layer, log_softmax, seen_by, with_last_layer
@@ -323,5 +323,5 @@ def write_reader(
         held_out_errors=dict(before=report.before, after=report.after),
         mnist=dict(before=report.mnist_before, after=report.mnist_after))
     layers = last_layer(weights('reader', folder)), last_layer(data)
-    write_network('reader', out, data, [layers], note,
+    write_network('reader', out, data, changed_arrays('reader', [layers], folder), note,
         f'its last layer on {report.marks} marks that a person looked at', folder)

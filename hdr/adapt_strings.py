@@ -6,49 +6,26 @@
 __all__ = []
 
 # %% ../nbs/31_adapt_strings.ipynb #c00cc01e
-import base64, binascii, hashlib, json, re
+import hashlib, json, re
 import cv2
 import numpy as np
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable
+from .corrections import agreed_items, decoded
+from .ctc import align
 from .data import write_atomic
 from .ink import page_ink, turn_dark_regions
 from .last_layers import free_directions, last_layer, log_softmax, put_in_arrays, seen_by, with_last_layer
 from .layout import find_glyphs, find_lines, normalise_size
-from .networks import card, home_of, Runtime, weights
-from .samples import sample_glyphs
+from .networks import card, home_of, keras_model, Runtime, weights
+from .rehearsal import rehearsal_strips, written_otherwise
 from .scans import edit_distance
-from .strings import (candidate_strips, crop_strip, ctc_best_path, damp_signs, line_height, padded_width,
-    string_alphabet, Strip, whole_picture_strips, writing_height)
+from .strings import (candidate_strips, ctc_best_path, damp_signs, line_height, padded_width,
+    string_alphabet, Strip, whole_picture_strips)
 
 # %% ../nbs/31_adapt_strings.ipynb #58eea03d
-def agreed_items(
-    several:list[dict],  # by `hdr.corrections.load_corrections`
-    wanted:Callable[[str, str], bool],  # function of an id and what it is
-) -> dict[tuple, tuple[str, str, bool]]:  # of each: picture (base64), what it is, was it changed?
-    "Items of corrections on which all agree"
-    found:dict[tuple, Any] = {}
-    for c in several:
-        for i in c['items']:
-            name, said = str(i.get('id')), str(i.get('is'))
-            if not i.get('picture') or not wanted(name, said): continue
-            key = c['results'].get('sha256'), i.get('page'), name
-            new = i['picture'], said, said != i.get('was')
-            found[key] = new if found.get(key, new)[1] == said else None
-    return {k: v for k,v in found.items() if v}
-
-def decoded(
-    picture:str,  # base64
-    page:Any, name:str,  # whose it is
-) -> np.ndarray:  # (h,w) uint8
-    "The picture of an item; a damaged one is a `ValueError`"
-    try: data = np.frombuffer(base64.b64decode(picture), np.uint8)
-    except binascii.Error: data = np.empty(0, np.uint8)
-    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
-    if grey is None: raise ValueError(f'page {page}, {name}: its picture is damaged')
-    return grey
-
 def is_string(
     name:str,  # id
     said:str,  # what a person says
@@ -73,23 +50,42 @@ class Views:
     seen:list[np.ndarray]  # of each view (n,481) float32, a row for four pixels; the last column is 1
     steps:list[int]  # answers along each: one for two pixels
     says:list[int]  # places in the alphabet, from 1
+    strips:list[np.ndarray] = field(default_factory=list)  # (line_height,w) each, as the first layer sees them
 
-def seen_columns(
-    eyes:Runtime,  # by `seen_by`, of the layer before the last
+def as_batch(
+    strips:list[np.ndarray],  # (line_height,w) each
+    wide:int,  # pixels
+) -> np.ndarray:  # (n,line_height,wide,1) float32
+    "Side by side, empty at their ends"
+    x = np.zeros((len(strips), line_height, wide, 1), np.float32)
+    for a,s in zip(x, strips): a[:,:s.shape[1],0] = s
+    return x
+
+def asked(
+    ask:Callable[[np.ndarray], Any],  # function of a batch
     strips:list[np.ndarray],  # (line_height,w) each
     most:int=16,  # strips at once
-) -> list[np.ndarray]:  # (n,481) float32 of each
-    "What the last layer but one is given: three columns side by side"
+) -> list[np.ndarray]:  # what is said of each
+    "Those of one width together"
     out:list = [None]*len(strips)
     by_width:dict[int, list[int]] = {}
     for i,s in enumerate(strips): by_width.setdefault(padded_width(s.shape[1]), []).append(i)
     for wide,same in by_width.items():
         for some in (same[k:k+most] for k in range(0, len(same), most)):
-            x = np.zeros((len(some), line_height, wide, 1), np.float32)
-            for a,i in zip(x, some): a[:,:strips[i].shape[1],0] = strips[i]
-            for i,q in zip(some, np.pad(eyes.ask(x)[:,0], ((0,0),(1,1),(0,0)))):
-                three = np.concatenate([q[:-2], q[1:-1], q[2:]], 1)[:-(-strips[i].shape[1]//4)]
-                out[i] = np.pad(three, ((0,0),(0,1)), constant_values=1)
+            x = as_batch([strips[i] for i in some], wide)
+            for i,q in zip(some, np.asarray(ask(x))): out[i] = q
+    return out
+
+def seen_columns(
+    eyes:Runtime,  # by `seen_by`, of the layer before the last
+    strips:list[np.ndarray],  # (line_height,w) each
+) -> list[np.ndarray]:  # (n,481) float32 of each
+    "What the last layer but one is given: three columns side by side"
+    out = []
+    for s,q in zip(strips, asked(eyes.ask, strips)):
+        q = np.pad(q[0], ((1,1),(0,0)))
+        three = np.concatenate([q[:-2], q[1:-1], q[2:]], 1)[:-(-s.shape[1]//4)]
+        out.append(np.pad(three, ((0,0),(0,1)), constant_values=1))
     return out
 
 def views_of(
@@ -100,66 +96,15 @@ def views_of(
     "A picture and its text"
     strips = [s.seen for s in field_strips(grey)]
     says = [string_alphabet().index(c)+1 for c in text if c != ' ']
-    return Views(seen_columns(eyes, strips), [-(-s.shape[1]//2) for s in strips], says)
+    return views_of_strips(eyes, strips, says)
 
-# %% ../nbs/31_adapt_strings.ipynb #39aeeaaa
-def forward(
-    q:np.ndarray,  # (b,t,s) probabilities of states at each step, 0 where there is none
-    skip:np.ndarray,  # (b,s) bool: may the state before be left out?
-) -> tuple[np.ndarray, np.ndarray]:  # (b,t,s), each step sums to 1; (b,t) logarithm of what was taken out
-    "From the left: how likely each state is, seen from what came before it"
-    out, total, a = np.zeros_like(q), np.zeros(q.shape[:2]), q[:,0]*(np.arange(q.shape[2]) < 2)
-    for t in range(q.shape[1]):
-        if t:
-            m = a.copy()
-            m[:,1:] += a[:,:-1]
-            m[:,2:] += a[:,:-2]*skip[:,2:]
-            a = m*q[:,t]
-        sums = a.sum(1)+1e-200
-        a = a/sums[:,None]
-        out[:,t], total[:,t] = a, np.log(sums)
-    return out, total.cumsum(1)
-
-def states(
-    p:np.ndarray,  # (b,t,k) probabilities
-    says:np.ndarray,  # (b,n) places in the alphabet, then zeros
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (b,2n+1) which; probabilities (b,t,2n+1); (b,2n+1) skip
-    "Signs, and between them nothing"
-    n = (says > 0).sum(1)
-    which = np.zeros((len(says), 2*says.shape[1]+1), int)
-    which[:,1::2] = says
-    skip = np.zeros(which.shape, bool)
-    skip[:,3::2] = which[:,3::2] != which[:,1:-2:2]
-    q = np.maximum(np.take_along_axis(p.astype(float), np.repeat(which[:,None], p.shape[1], 1), 2), 1e-30)
-    return which, q*(np.arange(which.shape[1]) <= 2*n[:,None])[:,None], skip
-
-def turned_round(
-    a:np.ndarray,  # (b,m,...)
-    n:np.ndarray,  # (b,) how much of each
-) -> np.ndarray:
-    "The first `n` in the opposite order"
-    m = np.arange(a.shape[1])
-    at = np.where(m < n[:,None], n[:,None]-1-m, m)
-    return np.take_along_axis(a, at.reshape(at.shape+(1,)*(a.ndim-2)), 1)
-
-def align(
-    p:np.ndarray,  # (b,t,k) probabilities
-    steps:np.ndarray,  # (b,) of each that count
-    says:np.ndarray,  # (b,n) places in the alphabet, then zeros
-) -> tuple[np.ndarray, np.ndarray]:  # (b,) -log of how likely the text is; (b,t,k) what is said where
-    "Connectionist temporal classification (Graves et al. 2006), many strips at once"
-    which, q, skip = states(p, says)
-    n, rows = (says > 0).sum(1), np.arange(len(p))
-    left, total = forward(q, skip)
-    _, q2, skip2 = states(turned_round(p, steps), turned_round(says, n))
-    right = turned_round(np.swapaxes(forward(q2, skip2)[0], 1, 2), 2*n+1)
-    right = turned_round(np.swapaxes(right, 1, 2), steps)
-    both = left*right/np.maximum(q, 1e-30)*(np.arange(p.shape[1]) < steps[:,None])[...,None]
-    both /= both.sum(2, keepdims=True)+1e-200
-    ends = left[rows,steps-1,2*n]+np.where(n > 0, left[rows,steps-1,2*n-1], 0)
-    at = (rows[:,None,None]*p.shape[1]+np.arange(p.shape[1])[:,None])*p.shape[2]+which[:,None]
-    said = np.bincount(at.ravel(), both.ravel(), p.size).reshape(p.shape)
-    return -total[rows,steps-1]-np.log(ends+1e-200), said
+def views_of_strips(
+    eyes:Runtime,
+    strips:list[np.ndarray],  # (line_height,w) each
+    says:list[int],
+) -> Views:
+    "Of one string"
+    return Views(seen_columns(eyes, strips), [-(-s.shape[1]//2) for s in strips], says, strips)
 
 # %% ../nbs/31_adapt_strings.ipynb #38a8a82a
 @dataclass
@@ -174,6 +119,12 @@ class Layers:
         "What they say"
         z = np.maximum(seen@self.a, 0)@self.b[:-1]+self.b[-1]
         return z.reshape(*z.shape[:-1], 2, -1)
+
+    def read(self,
+        some:list[Views],
+    ) -> list[list[np.ndarray]]:  # of each string, of each view (t,k) probabilities
+        "What is said along them"
+        return [[self.probabilities(a)[:n] for a,n in zip(v.seen, v.steps)] for v in some]
 
     def probabilities(self,
         seen:np.ndarray,  # (...,n,481)
@@ -229,7 +180,7 @@ def that_show(
     limit = min([*cost, np.inf])+6 if v.says else np.inf
     limit = min(limit, 4+4*len(v.says)) if v.says else np.inf
     keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < limit]
-    return Views([v.seen[j] for j in keep], [v.steps[j] for j in keep], v.says)
+    return Views([v.seen[j] for j in keep], [v.steps[j] for j in keep], v.says, [v.strips[j] for j in keep])
 
 # %% ../nbs/31_adapt_strings.ipynb #e4c72e93
 @dataclass
@@ -242,6 +193,7 @@ class Lesson:
         some:list[Views],
         rounds:int=2,
         weight:float=.5,  # of a string, beside the square
+        say:Callable[[str], Any]=lambda words: None,
     ) -> Layers:
         "The layers after these strings"
         layers, at = self.start, None
@@ -308,40 +260,129 @@ def make_lesson(
     free = (free_directions(x.astype(float), hold, hold/10).astype(np.float32) for x in (old, hidden))
     return Lesson(start, Layers(*free))
 
-# %% ../nbs/31_adapt_strings.ipynb #c6e5b74c
-def rehearsal_strips(
-    x:np.ndarray,  # (n,28,28) uint8
-    y:np.ndarray,  # (n,) 0..9, 10: none
-    n:int,  # strips
-    seed:int=0,
-    none:float=.1,  # share of marks that are no digits
-    gap:tuple[float,float]=(-3, 9),  # pixels of MNIST between two marks; below 0 they overlap
-) -> tuple[list[np.ndarray], list[list[int]]]:  # (line_height,w) float32 each; places in the alphabet, from 1
-    "Digits side by side, as high as on a strip"
-    rng, seen = np.random.default_rng(seed), x.max((1,2)) > 128
-    digits, others = np.flatnonzero(seen & (y < 10)), np.flatnonzero(seen & (y == 10))
-    out, says = [], []
-    for _ in range(n):
-        k, scale = int(rng.integers(1, 9)), writing_height/20*float(np.exp(rng.normal(0, .1)))
-        some = rng.choice(digits, k)
-        if len(others): some = np.where(rng.random(k) < none, rng.choice(others, k), some)
-        gaps, shifts = scale*rng.uniform(*gap, k-1), scale*rng.uniform(-1.5, 1.5, k)
-        ink, _ = sample_glyphs(x[some], gaps, shifts, scale, rng.normal(0, .15))
-        middle, by = len(ink)/2, int(rng.integers(3, 10))
-        box = -by, middle-line_height/2, ink.shape[1]+by, middle+line_height/2
-        out.append(crop_strip(ink, box).seen)
-        says.append([1+int(d) for d in y[some] if d < 10])
-    return out, says
+# %% ../nbs/31_adapt_strings.ipynb #a11a1e02
+@dataclass
+class Whole:
+    "All layers of the network for strings"
+    net:Any  # keras.Model, with probabilities as its answers; others may use it, too
+    arrays:list[np.ndarray]  # its weights
+
+    def model(self) -> Any:  # keras.Model
+        "With these weights"
+        self.net.set_weights(self.arrays)
+        return self.net
+
+    def read(self,
+        some:list[Views],
+    ) -> list[list[np.ndarray]]:  # of each string, of each view (t,k) probabilities
+        "What is said along them"
+        said = iter(asked(self.model().predict_on_batch, [s for v in some for s in v.strips]))
+        return [[next(said)[:n] for n in v.steps] for v in some]
+
+def by_width(
+    wide:np.ndarray,  # (n,) pixels
+    size:int,  # of a batch
+    rng:np.random.Generator,
+) -> list[np.ndarray]:  # places
+    "Batches of about one width, in any order"
+    order = np.argsort(wide*np.exp(rng.normal(0, .15, len(wide))))
+    some = [order[k:k+size] for k in range(0, len(order), size)]
+    return [some[k] for k in rng.permutation(len(some))]
+
+def sequence_loss(wanted, logits):  # (b,t,k) both -> (b,)
+    "Cross entropy along a strip"
+    from keras import ops
+    return -ops.sum(wanted*ops.log_softmax(logits), (1, 2))
+
+shares = 1., .85, .7, .5, .3  # of what all layers learned that is taken: as much as may be
+
+@dataclass
+class Course:
+    "All layers, and what is rehearsed with them"
+    old:list[np.ndarray]  # strips
+    said:list[np.ndarray]  # (t,k) what is to be said of them
+    folder:Path|str = ''  # of the network that it begins with
+    rate:float = 3e-4  # of learning, at most
+    size:int = 8  # strips of a step that are new, and as many that are rehearsed
+    steps:tuple[float,float] = 60, 1.1  # at least, and more for each string
+    share:float = 1.  # of what was learned that is taken
+
+    @cached_property
+    def nets(self) -> tuple:  # with probabilities; the same with logits, to be trained
+        "Set up once, for that takes seconds"
+        import keras
+        whole = keras_model('strings', self.folder)
+        for layer in whole.layers: layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        net = keras.Model(whole.input, whole.layers[-1].input)
+        net.compile(keras.optimizers.Adam(self.rate, global_clipnorm=5.), sequence_loss, jit_compile=False)
+        net.optimizer.build(net.trainable_variables)
+        whole.compile(jit_compile=False)
+        return whole, net, whole.get_weights()
+
+    def lesson_of(self,
+        some:list[Views],  # strings
+        rng:np.random.Generator,
+    ) -> tuple[np.ndarray, list[list[int]], np.ndarray]:  # a batch; texts; which are rehearsed
+        "Strings written differently, and strips that are hardly wider"
+        strips = [written_otherwise(v.strips[rng.integers(len(v.strips))], rng) for v in some]
+        wide = np.array([s.shape[1] for s in self.old])
+        known = rng.choice(np.flatnonzero(wide <= max(128, *(s.shape[1] for s in strips))), self.size)
+        strips += [self.old[i] for i in known]
+        return as_batch(strips, -(-max(s.shape[1] for s in strips)//16)*16), [v.says for v in some], known
+
+    def fit(self,
+        some:list[Views],
+        seed:int=0,
+        say:Callable[[str], Any]=lambda words: None,  # is told how far it is
+    ) -> Whole:
+        "The network after these strings"
+        (whole, net, start), rng = self.nets, np.random.default_rng(seed)
+        whole.set_weights(start)
+        for v in net.optimizer.variables: v.assign(0*v)
+        some, order = [v for v in some if v.strips], list[np.ndarray]()
+        wide = np.array([np.mean([s.shape[1] for s in v.strips]) for v in some])
+        steps = round(self.steps[0]+self.steps[1]*len(some))*bool(some)
+        for step in range(steps):
+            if step%25 == 0: say(f'all layers: step {step} of {steps}')
+            order = order or by_width(wide, self.size, rng)
+            x, says, known = self.lesson_of([some[i] for i in order.pop()], rng)
+            p = whole.predict_on_batch(x[:len(says)])
+            texts = np.array([t+[0]*(max(map(len, [[0], *says]))-len(t)) for t in says])
+            wanted = np.tile(np.eye(p.shape[2], dtype=np.float32)[0], (*x.shape[:1], p.shape[1], 1))
+            wanted[:len(p)] = align(p, np.full(len(p), p.shape[1]), texts)[1]
+            for w,i in zip(wanted[len(p):], known): w[:len(self.said[i])] = self.said[i]
+            net.optimizer.learning_rate = self.rate*min(1, (step+1)/10)*(1-step/steps)
+            net.train_on_batch(x, wanted)
+        return self.part_of(Whole(whole, whole.get_weights()), self.share)
+
+    def part_of(self,
+        learned:Whole,
+        share:float,
+    ) -> Whole:
+        "Weights between those of the start and those that were learned"
+        return Whole(learned.net, [a+share*(b-a) for a,b in zip(self.nets[2], learned.arrays)])
+
+    def fit_kindly(self,
+        some:list[Views],
+        known:list[Views],  # what is not to be forgotten, by `right_share`
+        least:float,  # share of it that is to be read right
+        say:Callable[[str], Any]=lambda words: None,  # is told how far it is
+    ) -> Whole:
+        "With the largest share of what was learned by which enough stays known"
+        self.share = 1.
+        learned = self.fit(some, say=say)
+        for self.share in shares:
+            new = self.part_of(learned, self.share)
+            if right_share(new, known) >= least: break
+        return new
 
 # %% ../nbs/31_adapt_strings.ipynb #c3f1acfe
 def text_of(
-    layers:Layers,
-    v:Views,
+    said:list[np.ndarray],  # of each view (t,k) probabilities
 ) -> str:
     "What is read, in the view that is read best"
     best, text = 0., ''
-    for seen,steps in zip(v.seen, v.steps):
-        p = damp_signs(layers.probabilities(seen)[:steps])
+    for p in map(damp_signs, said):
         spikes = ctc_best_path(p)
         sure = float(sum(2*p[a:b,k].max()-1 for k,a,b in spikes if k <= 10))
         if sure > best: best, text = sure, ''.join(string_alphabet()[k-1] for k,*_ in spikes)
@@ -354,30 +395,44 @@ def digits_of(
     return ''.join(str(k-1) for k in says if k <= 10)
 
 def misread(
-    layers:Layers,
-    v:Views,
-) -> bool:
-    "Are its digits others than they are read?"
-    return re.sub('[^0-9]', '', text_of(layers, v)) != digits_of(v.says)
+    net:Layers|Whole,
+    some:list[Views],
+) -> int:
+    "Of how many are the digits others than they are read?"
+    return sum(re.sub('[^0-9]', '', text_of(p)) != digits_of(v.says) for v,p in zip(some, net.read(some)))
 
 def held_out_errors(
-    lesson:Lesson,
+    lesson:Lesson|Course,
     read:list[Views],  # all views
     shown:list[Views],  # those that are learned from
-    parts:int=0,  # 0: five of up to a hundred strings, three of more
+    parts:int=0,  # 0: two of all layers; else five of up to a hundred strings, three of more
     seed:int=0,
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> int:
     "Errors of layers that were fitted without what they read"
-    parts = parts or (5 if len(read) <= 100 else 3)
+    parts = parts or (2 if isinstance(lesson, Course) else 5 if len(read) <= 100 else 3)
     part, errors = np.random.default_rng(seed).permutation(len(read))%parts, 0
     for k in range(parts):
-        say(f'strings held out: part {k+1} of {parts}')
-        layers = lesson.fit([v for v,p in zip(shown, part) if p != k])
-        errors += sum(misread(layers, v) for v,p in zip(read, part) if p == k)
+        words = f'strings held out: part {k+1} of {parts}'
+        say(words)
+        net = lesson.fit([v for v,p in zip(shown, part) if p != k], say=lambda more: say(f'{words}, {more}'))
+        errors += misread(net, [v for v,p in zip(read, part) if p == k])
     return errors
 
+def right_share(
+    net:Layers|Whole,
+    some:list[Views],  # of one view each
+) -> float:  # 1 less the edits for each sign that stands there
+    "Of digits on strips, how many are read right"
+    wrong = total = 0
+    for [p],v in zip(net.read(some), some):
+        said, wanted = (''.join(map(chr, a)) for a in ([k for k,*_ in ctc_best_path(p)], v.says))
+        wrong, total = wrong+(said != wanted and edit_distance(said, wanted)), total+len(wanted)
+    return 1-wrong/max(1, total)
+
 # %% ../nbs/31_adapt_strings.ipynb #402672cf
+forgotten = .001  # of MNIST's digits on strips, at most
+
 @dataclass
 class Learned:
     "What came of strings"
@@ -387,11 +442,12 @@ class Learned:
     after:int  # and the new one
     made_before:float  # share of MNIST's digits on strips that are read right
     made_after:float
+    whole:bool=False  # did all layers learn?
 
     @property
     def kept(self) -> bool:
         "Is it better, and is nothing forgotten?"
-        return self.after < self.before and self.made_before-self.made_after <= .001
+        return self.after < self.before and self.made_before-self.made_after <= forgotten
 
     def __str__(self):
         counts = f'{self.strings} strings, {self.changed} of them corrected'
@@ -399,18 +455,45 @@ class Learned:
         made = f'MNIST on strips {self.made_before:.2%}, now {self.made_after:.2%}'
         return f'{counts}; {read}; {made}'
 
-def right_share(
-    layers:Layers,
-    some:list[Views],  # of one view each
-) -> float:  # 1 less the edits for each sign that stands there
-    "Of digits on strips, how many are read right"
-    wrong = total = 0
-    for seen,steps,texts,*_ in batches(some):
-        for p,n,says in zip(layers.probabilities(seen), steps, texts):
-            said = ''.join(chr(k) for k,*_ in ctc_best_path(p[:n]))
-            wanted = ''.join(chr(k) for k in says if k)
-            wrong, total = wrong+(said != wanted and edit_distance(said, wanted)), total+len(wanted)
-    return 1-wrong/max(1, total)
+many = 40  # strings from which on all layers learn
+
+
+def make_lessons(
+    start:Layers,
+    eyes:Runtime,  # by `seen_by`
+    x:np.ndarray,  # (n,28,28) uint8: what is rehearsed
+    y:np.ndarray,  # (n,) 0..9, 10: none
+    folder:Path|str='',  # of the network
+) -> list[Lesson|Course]:
+    "What is tried: all layers first"
+    made = rehearsal_strips(x, y, 300), rehearsal_strips(x, y, 500, 2, gap=apart)
+    old = [views_of_strips(eyes, [s], t) for strips,texts in made for s,t in zip(strips, texts)]
+    seen, said = np.concatenate([v.seen[0] for v in old[:300]]), []
+    for [p],v in zip(start.read(old), old):
+        cost, true = align(p[None], np.array([len(p)]), np.array([v.says or [0]]))
+        said.append((p+true[0].astype(np.float32))/2 if cost[0] < 20 else p)
+    return [Course([v.strips[0] for v in old], said, folder), *(make_lesson(start, seen, h) for h in holds)]
+
+def teach_strings(
+    lessons:list,  # by `make_lessons`
+    read:list[Views],  # all views
+    shown:list[Views],  # those that are learned from
+    known:list[Views],  # MNIST's digits on strips, of one view each
+    say:Callable[[str], Any]=lambda words: None,  # is told how far it is
+) -> tuple[Learned, Layers|Whole]:
+    "All layers where there are many strings, if that helps; else the last two"
+    course, *closed = lessons
+    start, tries = closed[0].start, list[tuple]()
+    before, right = misread(start, read), right_share(start, known)
+    wanted = [course]*(len(read) >= many)+closed if before else closed[:1]
+    for lesson in wanted:
+        if lesson is course: new = course.fit_kindly(shown, known, right-forgotten, say)
+        else: new = lesson.fit(shown)
+        after = held_out_errors(lesson, read, shown, say=say)
+        found = Learned(len(read), 0, before, after, right, right_share(new, known), lesson is course)
+        tries.append((found, new))
+        if found.whole and found.kept: break
+    return min(tries, key=lambda t: (not t[0].kept, t[0].after))
 
 def learn_strings(
     several:list[dict],  # by `hdr.corrections.load_corrections`
@@ -431,20 +514,23 @@ def learn_strings(
         read.append(views_of(eyes, decoded(picture, page, name), text))
     shown, (x, y, check) = [that_show(start, v) for v in read], known
     say('looking at what is rehearsed')
-    old = np.concatenate(seen_columns(eyes, rehearsal_strips(x[~check], y[~check], 300)[0]))
-    made, texts = rehearsal_strips(x[check], y[check], checked, 1, gap=apart)
-    mnist = [Views([a], [-(-s.shape[1]//2)], t) for a,s,t in zip(seen_columns(eyes, made), made, texts)]
-    changed, before = sum(new for *_,new in items.values()), sum(misread(start, v) for v in read)
-    right = right_share(start, mnist)
-    tries = []
-    for hold in holds:
-        lesson = make_lesson(start, old, hold)
-        after, layers = held_out_errors(lesson, read, shown, say=say), lesson.fit(shown)
-        found = Learned(len(read), changed, before, after, right, right_share(layers, mnist))
-        tries.append((found, layers))
-    found, layers = min(tries, key=lambda t: (not t[0].kept, t[0].after))
-    for k,w in (1, layers.a), (0, layers.b): data = with_last_layer(data, w, start.b.shape[1], k)
-    return found, data
+    lessons = make_lessons(start, eyes, x[~check], y[~check], folder)
+    made = zip(*rehearsal_strips(x[check], y[check], checked, 1, gap=apart))
+    mnist = [views_of_strips(eyes, [s], t) for s,t in made]
+    found, net = teach_strings(lessons, read, shown, mnist, say)
+    found.changed = sum(new for *_,new in items.values())
+    return found, as_file(net, data)
+
+def as_file(
+    net:Layers|Whole,
+    data:bytes,  # a LiteRT model, the network as it was
+) -> bytes:  # and as it is now
+    "As it is written"
+    if isinstance(net, Whole):
+        from hdr.ship import to_litert
+        return to_litert(net.model(), 'float16')
+    for k,w in (1, net.a), (0, net.b): data = with_last_layer(data, w, net.b.shape[1], k)
+    return data
 
 def write_strings(
     out:Path,  # folder
@@ -456,15 +542,31 @@ def write_strings(
     note = dict(corrections=found.strings, corrected=found.changed,
         held_out_errors=dict(before=found.before, after=found.after),
         made=dict(before=found.made_before, after=found.made_after))
-    was, now = layers_of(weights('strings', folder)), layers_of(data)
-    write_network('strings', out, data, [(was.a, now.a), (was.b, now.b)], note,
-        f'its last two layers on {found.strings} strings that a person looked at', folder)
+    if found.whole:
+        from hdr.ship import plain_arrays
+        arrays = plain_arrays(keras_model('strings', folder), data)
+    else:
+        was, now = layers_of(weights('strings', folder)), layers_of(data)
+        arrays = changed_arrays('strings', [(was.a, now.a), (was.b, now.b)], folder)
+    which = 'all its layers' if found.whole else 'its last two layers'
+    write_network('strings', out, data, arrays, note,
+        f'{which} on {found.strings} strings that a person looked at', folder)
+
+def changed_arrays(
+    name:str,
+    changed:list[tuple[np.ndarray, np.ndarray]],  # layers as they were and are, by `last_layer`
+    folder:Path|str='',
+) -> dict[str, Any]:
+    "The plain arrays of a network with other last layers"
+    with np.load(home_of(name, folder)/f'{name}.npz') as z: arrays = dict(z)
+    for a,b in changed: put_in_arrays(arrays, a, b)
+    return arrays
 
 def write_network(
     name:str,
     out:Path,  # folder
     data:bytes,  # a LiteRT model
-    changed:list[tuple[np.ndarray, np.ndarray]],  # layers as they were and are, by `last_layer`
+    arrays:dict[str, Any],  # the same as plain arrays
     note:dict,  # for its card
     lately:str,  # what it was trained on
     folder:Path|str='',  # of the network that it began with
@@ -475,8 +577,6 @@ def write_network(
     about = {k: v for k,v in old.items() if k not in gone} | note
     about |= dict(trained_on=f'{old["trained_on"]}; {lately}', bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(), parent=old['sha256'])
-    with np.load(home_of(name, folder)/f'{name}.npz') as z: arrays = dict(z)
-    for a,b in changed: put_in_arrays(arrays, a, b)
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out/f'{name}.npz', lambda p: np.savez_compressed(p, **arrays))
     write_atomic(out/f'{name}.tflite', data)

@@ -6,11 +6,13 @@
 __all__ = ['apply_corrections']
 
 # %% ../nbs/30_corrections.ipynb #e985e12c
-import json, re
+import base64, binascii, json, re
+import cv2
+import numpy as np
 from copy import deepcopy
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 from .page import Digit, Field, joint_confidence, Line, Page, shown
 from .review import line_value, load_results, rules_of_values
 from .rules import broken_rules, rules_of_column
@@ -233,6 +235,33 @@ def merge_answers(
     def all_of(texts): return ' or '.join(f'{t or "nothing"} ({", ".join(w)})' for t,w in texts.items())
     words = [f'page {page}, {i}: {all_of(texts)}' for (page,i),texts in said.items() if len(texts) > 1]
     return agreed, words
+
+# %% ../nbs/30_corrections.ipynb #c0a6eed2
+def agreed_items(
+    several:list[dict],  # by `hdr.corrections.load_corrections`
+    wanted:Callable[[str, str], bool],  # function of an id and what it is
+) -> dict[tuple, tuple[str, str, bool]]:  # of each: picture (base64), what it is, was it changed?
+    "Items of corrections on which all agree"
+    found:dict[tuple, Any] = {}
+    for c in several:
+        for i in c['items']:
+            name, said = str(i.get('id')), str(i.get('is'))
+            if not i.get('picture') or not wanted(name, said): continue
+            key = c['results'].get('sha256'), i.get('page'), name
+            new = i['picture'], said, said != i.get('was')
+            found[key] = new if found.get(key, new)[1] == said else None
+    return {k: v for k,v in found.items() if v}
+
+def decoded(
+    picture:str,  # base64
+    page:Any, name:str,  # whose it is
+) -> np.ndarray:  # (h,w) uint8
+    "The picture of an item; a damaged one is a `ValueError`"
+    try: data = np.frombuffer(base64.b64decode(picture), np.uint8)
+    except binascii.Error: data = np.empty(0, np.uint8)
+    grey = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
+    if grey is None: raise ValueError(f'page {page}, {name}: its picture is damaged')
+    return grey
 
 # %% ../nbs/30_corrections.ipynb #603dfec4
 def apply_answers(

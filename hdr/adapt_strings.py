@@ -279,6 +279,11 @@ class Whole:
         said = iter(asked(self.model().predict_on_batch, [s for v in some for s in v.strips]))
         return [[next(said)[:n] for n in v.steps] for v in some]
 
+def can_train() -> bool:
+    "Files of networks are made by TensorFlow alone"
+    import keras
+    return keras.backend.backend() == 'tensorflow'
+
 def by_width(
     wide:np.ndarray,  # (n,) pixels
     size:int,  # of a batch
@@ -294,6 +299,7 @@ def sequence_loss(wanted, logits):  # (b,t,k) both -> (b,)
     from keras import ops
     return -ops.sum(wanted*ops.log_softmax(logits), (1, 2))
 
+# %% ../nbs/31_adapt_strings.ipynb #a11a1e07
 shares = 1., .85, .7, .5, .3  # of what all layers learned that is taken: as much as may be
 
 @dataclass
@@ -485,7 +491,7 @@ def teach_strings(
     course, *closed = lessons
     start, tries = closed[0].start, list[tuple]()
     before, right = misread(start, read), right_share(start, known)
-    wanted = [course]*(len(read) >= many)+closed if before else closed[:1]
+    wanted = [course]*(len(read) >= many and can_train())+closed if before else closed[:1]
     for lesson in wanted:
         if lesson is course: new = course.fit_kindly(shown, known, right-forgotten, say)
         else: new = lesson.fit(shown)

@@ -214,8 +214,9 @@ def adapt(
     """teach the reader a hand by what was corrected
 
     What was corrected and what was confirmed teaches: marks the last layer of the reader, fields,
-    cells and lines the last two layers of the network for strings. Each is kept only if what was
-    held out is read better and MNIST is not forgotten. At least 16 marks or values are needed.
+    cells and lines the last two layers of the network for strings, 40 and more all its layers (two
+    or three minutes). Each is kept only if what was held out is read better and MNIST is not
+    forgotten. At least 16 marks or values are needed.
 
     examples:
 

@@ -126,6 +126,13 @@ def test_strings_are_learned(tmp_path):
     about = card('strings', tmp_path/'mine')
     assert about['parent'] == card('strings')['sha256'] and about['corrections'] == 60
     assert not (tmp_path/'mine'/'reader.json').exists()
+    assert report.strings.whole and 'all its layers' in about['trained_on']
+    strip = np.pad(load_mnist()[1][0][:1], ((0, 0), (2, 2), (2, 2)))[..., None]/np.float32(255)
+    said = [
+        Network('strings', tmp_path/'mine').ask(strip),
+        keras_model('strings', tmp_path/'mine').predict(strip, verbose=0),
+    ]
+    assert np.abs(said[0]-said[1]).max() < 5e-3
     others = strange_strings(60, 1)
     errors = [string_errors(others, f) for f in ('', tmp_path/'mine')]
     assert errors[1] < 0.8*errors[0], errors

@@ -50,7 +50,7 @@ class Views:
     seen:list[np.ndarray]  # of each view (n,481) float32, a row for four pixels; the last column is 1
     steps:list[int]  # answers along each: one for two pixels
     says:list[int]  # places in the alphabet, from 1
-    strips:list[np.ndarray] = field(default_factory=list)  # (line_height,w) each, as the first layer sees them
+    strips:list[np.ndarray] = field(default_factory=list)  # of each view (line_height,w)
 
 def as_batch(
     strips:list[np.ndarray],  # (line_height,w) each
@@ -180,7 +180,8 @@ def that_show(
     limit = min([*cost, np.inf])+6 if v.says else np.inf
     limit = min(limit, 4+4*len(v.says)) if v.says else np.inf
     keep = [j for j in np.argsort(cost)[:most].tolist() if cost[j] < limit]
-    return Views([v.seen[j] for j in keep], [v.steps[j] for j in keep], v.says, [v.strips[j] for j in keep])
+    seen, steps, strips = ([a[j] for j in keep] for a in (v.seen, v.steps, v.strips))
+    return Views(seen, steps, v.says, strips)
 
 # %% ../nbs/31_adapt_strings.ipynb #e4c72e93
 @dataclass

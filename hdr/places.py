@@ -257,7 +257,7 @@ def add_signs(
     high = np.median([d.box[3]-d.box[1] for d in digits])
     tall = b[b[:,3]-b[:,1] > .6*high]
     boxes = {id(d): without_signs(d.box, tall) for d in digits}
-    whole = [q for q in boxes.values() if q[3]-q[1] > .6*high]
+    whole = [q for q in boxes.values() if q[3]-q[1] > .6*high] or [*boxes.values()]
     top, bottom = (float(np.median([q[k] for q in whole])) for k in (1, 3))
     def is_sign(d): return d.box[3]-d.box[1] < .55*high and d.box[1] > top+.5*high
     if len(digits) > 2: found = [f for f in found if isinstance(f, str) or not is_sign(f)]

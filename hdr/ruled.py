@@ -31,29 +31,38 @@ def placed(
     return max(right(y, x) for y in range(-most, most+1) for x in range(-most, most+1))
 
 # %% ../nbs/28_ruled.ipynb #2dca1b53
+def text_score(
+    want:list[str],
+    right:int, exact:int,  # of them, by digits and with signs
+    texts:list[str],  # all that was read
+) -> dict:  # n, right, exact, wrong (characters), characters
+    "Counted together with the characters that the likeliest text has wrong"
+    texts, digits = ([plain_digits(t) for t in some] for some in (texts, want))
+    wrong = sum(min([len(t), *(edit_distance(t, o) for o in texts)]) for t in digits)
+    return dict(n=len(want), right=right, exact=exact, wrong=wrong, characters=sum(map(len, digits)))
+
+def field_score(
+    values:list[str],
+    texts:list[str],  # all that was read
+) -> dict:  # as of `text_score`
+    "How many values stand among texts"
+    right, exact = (sum(s(v) in {s(t) for t in texts} for v in values) for s in (plain_digits, signed))
+    return text_score(values, right, exact, texts)
+
 def form_score(
     form:Form,
     page:Page,
-) -> dict:  # n, right (by digits), exact (with signs), wrong (characters), characters
+) -> dict:  # as of `text_score`
     "How many written cells and fields of a made form were read right"
-    out = dict(n=0, right=0, exact=0, wrong=0, characters=0)
-    def add(want, right, exact, texts):
-        texts = [plain_digits(t) for t in texts]
-        wrong = sum(min([len(t), *(edit_distance(t, o) for o in texts)])
-            for t in map(plain_digits, want))
-        more = len(want), right, exact, wrong, sum(len(plain_digits(t)) for t in want)
-        for k,v in zip(out, more): out[k] += v
+    texts = [f.text for f in page.fields]+[w for l in page.lines for w in l.text.split(' ')]
+    parts = [field_score([f['text'] for f in form.fields if f['text']], texts)]
     for made in form.tables:
         want = {(c['row'],c['column']): c['text'] for c in made['cells']
             if c['kind'] == 'write' and c['text']}
         scores = [(placed(want, t), placed(want, t, signed)) for t in page.tables]
-        add(list(want.values()), *max(scores, default=(0, 0)),
-            [c.text for t in page.tables for c in t.cells])
-    values = [f['text'] for f in form.fields if f['text']]
-    texts = [f.text for f in page.fields]+[w for l in page.lines for w in l.text.split(' ')]
-    right, exact = (sum(s(v) in {s(t) for t in texts} for v in values) for s in (plain_digits, signed))
-    add(values, right, exact, texts)
-    return out
+        parts.append(text_score([*want.values()], *max(scores, default=(0, 0)),
+            [c.text for t in page.tables for c in t.cells]))
+    return {k: sum(p[k] for p in parts) for k in parts[0]}
 
 # %% ../nbs/28_ruled.ipynb #e7f5e391
 def cut_cells(

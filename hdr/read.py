@@ -120,8 +120,8 @@ def read_plain(
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
-    small = min(h, w) < least_page and threshold
-    cell = lay_out_cell(ink) if field or small else None
+    small = field or min(h, w) < least_page
+    cell = lay_out_cell(ink) if small and threshold else None
     if cell and field: ink = cell.layout.ink*cell.inside
     k, angle = page_orientation(ink) if turn and not field and not cell else (0, 0.)
     if k: ink, grey = (np.ascontiguousarray(np.rot90(a, k)) for a in (ink, grey))

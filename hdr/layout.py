@@ -89,7 +89,7 @@ def at_edge(
     return (boxes[:,:2].min(1) <= 0) | (boxes[:,2] >= shape[1]) | (boxes[:,3] >= shape[0])
 
 # %% ../nbs/21_layout.ipynb #cf56c0e3
-def strokes(
+def stroke_mask(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> np.ndarray:  # (h,w) uint8, 1 where ink is
     "Without dark ground beside the sheet"
@@ -99,7 +99,7 @@ def foreground(
     ink:np.ndarray,  # (h,w) 0..1
 ) -> tuple[np.ndarray, float]:  # (h,w) uint8, 1 where ink is; median height of the writing, pixels
     "Strokes and their size; rules that hang together with them are taken off to measure it"
-    mask = strokes(ink)
+    mask = stroke_mask(ink)
     b, (h, w) = component_boxes(mask), ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
@@ -112,7 +112,7 @@ def find_glyphs(
     size:float=0.,  # median height of the writing, pixels; 0: find out
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) box, area, label; height
     "Ink without rules and specks, as components that can be digits or parts of them"
-    mask, size = (strokes(ink), size) if size else foreground(ink)
+    mask, size = (stroke_mask(ink), size) if size else foreground(ink)
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]

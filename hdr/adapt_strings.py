@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../nbs/31_adapt_strings.ipynb #c00cc01e
 import hashlib, json, re
-import cv2
 import numpy as np
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,8 +21,8 @@ from .layout import find_glyphs, find_lines, normalise_size
 from .networks import card, home_of, keras_model, Runtime, weights
 from .rehearsal import rehearsal_strips, written_otherwise
 from .scans import edit_distance
-from .strings import (candidate_strips, ctc_best_path, damp_signs, line_height, padded_width,
-    string_alphabet, Strip, whole_picture_strips)
+from .strings import (as_batch, asked, candidate_strips, ctc_best_path, damp_signs, string_alphabet, Strip,
+    whole_picture_strips)
 
 # %% ../nbs/31_adapt_strings.ipynb #58eea03d
 def is_string(
@@ -51,30 +50,6 @@ class Views:
     steps:list[int]  # answers along each: one for two pixels
     says:list[int]  # places in the alphabet, from 1
     strips:list[np.ndarray] = field(default_factory=list)  # of each view (line_height,w)
-
-def as_batch(
-    strips:list[np.ndarray],  # (line_height,w) each
-    wide:int,  # pixels
-) -> np.ndarray:  # (n,line_height,wide,1) float32
-    "Side by side, empty at their ends"
-    x = np.zeros((len(strips), line_height, wide, 1), np.float32)
-    for a,s in zip(x, strips): a[:,:s.shape[1],0] = s
-    return x
-
-def asked(
-    ask:Callable[[np.ndarray], Any],  # function of a batch
-    strips:list[np.ndarray],  # (line_height,w) each
-    most:int=16,  # strips at once
-) -> list[np.ndarray]:  # what is said of each
-    "Those of one width together"
-    out:list = [None]*len(strips)
-    by_width:dict[int, list[int]] = {}
-    for i,s in enumerate(strips): by_width.setdefault(padded_width(s.shape[1]), []).append(i)
-    for wide,same in by_width.items():
-        for some in (same[k:k+most] for k in range(0, len(same), most)):
-            x = as_batch([strips[i] for i in some], wide)
-            for i,q in zip(some, np.asarray(ask(x))): out[i] = q
-    return out
 
 def seen_columns(
     eyes:Runtime,  # by `seen_by`, of the layer before the last

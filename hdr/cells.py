@@ -8,7 +8,7 @@ __all__ = []
 # %% ../nbs/24_cells.ipynb #f3d79842
 import cv2
 import numpy as np
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 from .frames import erase_rules, Layout
 from .ink import binarise
@@ -166,7 +166,7 @@ def read_cut_cell(
     alone:bool=False,  # its tallest line
 ) -> list[Line]:  # one; none where it is empty or has a word
     "What stands in a cell that was cut out"
-    place = replace(cell.place)
+    place = cell.place
     read_places(cell.layout, [place], [], threshold, alone)
     clear_words([((0, 0, 1, 1), place)])
     for d in place.digits: d.top[0] = [d.digit, d.confidence]  # perhaps a word: it is less sure

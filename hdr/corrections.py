@@ -238,7 +238,7 @@ def merge_answers(
 
 # %% ../nbs/30_corrections.ipynb #c0a6eed2
 def agreed_items(
-    several:list[dict],  # by `hdr.corrections.load_corrections`
+    several:list[dict],  # by `load_corrections`
     wanted:Callable[[str, str], bool],  # function of an id and what it is
 ) -> dict[tuple, tuple[str, str, bool]]:  # of each: picture (base64), what it is, was it changed?
     "Items of corrections on which all agree"

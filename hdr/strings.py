@@ -9,7 +9,7 @@ __all__ = []
 import cv2
 import numpy as np
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from heapq import nlargest
@@ -117,22 +117,37 @@ def padded_width(
     step = 1 << (wide-1).bit_length()-4 if wide > 256 else 16
     return max(48, -(-wide//step)*step)
 
-def strip_probabilities(
-    strips:list[Strip],
+def as_batch(
+    strips:list[np.ndarray],  # (line_height,w) each
+    wide:int,  # pixels
+) -> np.ndarray:  # (n,line_height,wide,1) float32
+    "Side by side, empty at their ends"
+    x = np.zeros((len(strips), line_height, wide, 1), np.float32)
+    for a,s in zip(x, strips): a[:,:s.shape[1],0] = s
+    return x
+
+def asked(
+    ask:Callable[[np.ndarray], Any],  # function of a batch (n,line_height,w,1)
+    strips:list[np.ndarray],  # (line_height,w) each
     most:int=16,  # strips at once
-) -> list[np.ndarray]:  # (t,14) probabilities of each, a row for two columns of the strip
-    "What the network says along each strip"
-    if not strips: return []
+) -> list[np.ndarray]:  # what is said of each
+    "Those of one width together"
+    out:list = [None]*len(strips)
     by_width:dict[int, list[int]] = {}
-    for i,s in enumerate(strips): by_width.setdefault(padded_width(s.seen.shape[1]), []).append(i)
-    out:list[np.ndarray] = [np.empty(0)]*len(strips)
-    ask = string_network().ask
+    for i,s in enumerate(strips): by_width.setdefault(padded_width(s.shape[1]), []).append(i)
     for wide,same in by_width.items():
         for some in (same[k:k+most] for k in range(0, len(same), most)):
-            x = np.zeros((len(some), line_height, wide, 1), np.float32)
-            for a,i in zip(x, some): a[:,:strips[i].seen.shape[1],0] = strips[i].seen
-            for i,q in zip(some, damp_signs(ask(x))): out[i] = q[:-(-strips[i].seen.shape[1]//2)]
+            x = as_batch([strips[i] for i in some], wide)
+            for i,q in zip(some, np.asarray(ask(x))): out[i] = q
     return out
+
+def strip_probabilities(
+    strips:list[Strip],
+) -> list[np.ndarray]:  # (t,14) probabilities of each, a row for two columns of the strip
+    "What the network says along each strip"
+    seen = [s.seen for s in strips]
+    said = asked(lambda x: damp_signs(string_network().ask(x)), seen)
+    return [q[:-(-a.shape[1]//2)] for a,q in zip(seen, said)]
 
 sign_prior = .1  # how often `/ : + ( )` are met, beside how often they were trained
 

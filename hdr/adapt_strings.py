@@ -437,9 +437,6 @@ class Learned:
         made = f'MNIST on strips {self.made_before:.2%}, now {self.made_after:.2%}'
         return f'{counts}; {read}; {made}'
 
-many = 40  # strings from which on all layers learn
-
-
 def make_lessons(
     start:Layers,
     eyes:Runtime,  # by `seen_by`
@@ -463,11 +460,11 @@ def teach_strings(
     known:list[Views],  # MNIST's digits on strips, of one view each
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
 ) -> tuple[Learned, Layers|Whole]:
-    "All layers where there are many strings, if that helps; else the last two"
+    "All layers, if that helps; else the last two"
     course, *closed = lessons
     start, tries = closed[0].start, list[tuple]()
     before, right = misread(start, read), right_share(start, known)
-    wanted = [course]*(len(read) >= many and can_train())+closed if before else closed[:1]
+    wanted = [course]*can_train()+closed if before else closed[:1]
     for lesson in wanted:
         if lesson is course: new = course.fit_kindly(shown, known, right-forgotten, say)
         else: new = lesson.fit(shown)

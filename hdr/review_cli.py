@@ -214,8 +214,8 @@ def adapt(
     """teach the reader a hand by what was corrected
 
     What was corrected and what was confirmed teaches: marks the last layer of the reader, fields,
-    cells and lines the last two layers of the network for strings, 40 and more all its layers (two
-    or three minutes). Each is kept only if what was held out is read better and MNIST is not
+    cells and lines all layers of the network for strings (one to three minutes), or its last two
+    where that does not help. Each is kept only if what was held out is read better and MNIST is not
     forgotten. At least 16 marks or values are needed.
 
     examples:

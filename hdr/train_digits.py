@@ -170,7 +170,7 @@ def ablate_samples(
     images:int=0,  # of the training part, the first so many; 0: all
     limit:int=0,  # fonts of each kind; 0: all
     samples:int=400,  # of each kind, to judge by
-) -> pd.DataFrame:  # a row a kind that was left out, and of each group of samples how many are right
+) -> pd.DataFrame:  # a row a kind that was left out: shares that are right, of what is no digit taken
     "Train without one kind of samples at a time, and judge on all of them"
     recipe, held = recipes['reader'], held_samples(samples, limit)
     path = results_dir(out)/'ablation_samples.csv'
@@ -183,7 +183,7 @@ def ablate_samples(
         t = by_kind(said, held)
         x, y = data['validation']
         mnist, _ = score(net.predict(normalize(x), verbose=0)[:,:10], y)
-        this = t.set_index('kind')[['right', 'taken']].loc[kind].sum() if kind else ''
-        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'mnist': mnist,
-            'digits': t.right.mean(), 'taken': t.taken.mean(), 'this kind': this})
+        of_kinds = t.set_index('kind')[['right', 'taken']].sum(axis=1)
+        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'images': len(data['train'][0]),
+            'mnist': mnist, 'digits': t.right.mean(), 'taken': t.taken.mean(), **of_kinds})
     return pd.read_csv(path)

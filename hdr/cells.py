@@ -142,10 +142,11 @@ class CutCell(NamedTuple):
 
 def lay_out_cell(
     ink:np.ndarray,  # (h,w) 0..1
+    least:int=1,  # walls and rules about it
 ) -> CutCell|None:  # None: it is no picture of a cell
     "The room of a cell, without its walls and rules"
     sides = find_sides(ink) if min(ink.shape) > 2*pieces else {}
-    if not sides or is_squared(ink): return None
+    if len(sides) < least or is_squared(ink): return None
     thick = max(s.thick for s in sides.values())
     bands = np.zeros((2, *ink.shape), np.uint8)
     for k,s in sides.items():
@@ -180,7 +181,7 @@ def agreed_lines(
     cell:list[Line],  # the same by `read_cut_cell`
 ) -> list[Line]:  # one of them
     "The surer way; where both say the same digits, with signs of the second and as sure as can be"
-    if not field or not cell: return field
+    if not field or not cell: return field or cell
     ours, theirs = all_marks(field), all_marks(cell)
     if [d.digit for d in ours] != [d.digit for d in theirs]:
         def least(some): return min(d.confidence for d in some)

@@ -135,7 +135,8 @@ def read_plain(
         level, scale, tall = normalise_size(level)
         def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
         lines = yield from lines_of_page(level, grey, on_page, threshold, field, tall)
-        if cell and lines: lines = agreed_lines(lines, as_cell(cell))
+        if field and not threshold: cell = lay_out_cell(ink, 3 if lines else 1)  # walls may be digits
+        if cell and (lines or not threshold): lines = agreed_lines(lines, as_cell(cell))
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
     return Page(file, page, grey.shape[1], grey.shape[0], 90*k, lines, grey, hdr=__version__,
         weights=networks_used(), to_file=way, dpi=round(seen.dpi, 3))

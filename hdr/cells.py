@@ -190,6 +190,21 @@ def agreed_lines(
         if f.confidence > d.confidence: d.confidence, d.top, d.rejected = f.confidence, f.top, f.rejected
     return cell
 
+# %% ../nbs/24_cells.ipynb #48a47f59
+def is_number(
+    lines:list[Line],  # as read
+    boxes:np.ndarray,  # (n,>=4) of all glyphs
+    sure:float=.9,  # confidence of digits, their mean
+    most:float=.8,  # share of the width that they cover
+) -> bool:
+    "One line, of a digit for each glyph, and hardly any ink beside them"
+    if len(lines) != 1 or lines[0].silent: return False
+    digits = [d for d in lines[0].digits if not d.rejected]
+    wide = boxes[:,2].max()-boxes[:,0].min()
+    return (len(digits) >= len(boxes)-1 and sum(d.box[2]-d.box[0] for d in digits) >= most*wide
+        and float(np.mean([d.confidence for d in digits])) >= sure)
+
+
 # %% ../nbs/24_cells.ipynb #75173906
 least_page = 200  # pixels
 

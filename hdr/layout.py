@@ -203,8 +203,9 @@ def silent_marks(
     places:list,  # boxes that were read
     size:float,  # height of its digits, pixels
     least:float=.3,  # of that; what is smaller is a speck
+    tall:float=.6,  # of that: as high as a digit
 ) -> list[Digit]:  # rejected, from left to right
-    "Ink that says nothing, and that the network for single digits calls no digit"
+    "Ink that says nothing: as high as a digit, or called none by the network for single digits"
     (x, to), found = said.T, []
     def says_nothing(x0, x1):
         return ~(np.minimum(to, x1)-np.maximum(x, x0) > .3*np.minimum(to-x, x1-x0)).any(-1)
@@ -216,7 +217,8 @@ def silent_marks(
         mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
         found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
     p:Any = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
-    return [digit_of(q, box, True) for (box,_),q in zip(found, p) if q[10] > .5]
+    high = [y1-y0 > tall*size for (_,y0,_,y1),_ in found]
+    return [digit_of(q, box, True) for (box,_),q,h in zip(found, p, high) if h or q[10] > .5]
 
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(

@@ -421,8 +421,8 @@ def place_features(
     bare = sum(not ((middle > b[0]-1) & (middle < b[2]+1)).any() for b in some)
     def mean(v): return min(len(v), 4)/4*float(v.mean()) if len(v) else 0.
     digits = mean(log_odds(p.looks)[1].clip(-5, 6)) if boxes else -.75
-    return np.array([float(covered[tall].mean()), bare, mean(odds), digits, not boxes,
-        not len(odds)])
+    share = float(covered[tall].sum()/max(1, tall.sum()))
+    return np.array([share, bare, mean(odds), digits, not boxes, not len(odds)])
 
 # fitted in `28_ruled`: its table of words and numbers
 evidence_weights, evidence_offset = np.array([2.75, -1.8, .75, 1.55, 3.36, -1.56]), -1.09

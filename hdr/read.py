@@ -22,7 +22,7 @@ from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_dig
 from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
     page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
-from .cells import agreed_lines, keep_boxes, lay_out_cell, least_page, read_cut_cell
+from .cells import agreed_lines, is_number, is_squared, keep_boxes, lay_out_cell, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
@@ -154,7 +154,11 @@ def read_and_doubt(
     first, said = (yield from first_look(ink, known)) if known else (None, False)
     if said: return (yield from find_strings(ink, threshold, field, known, first)), False
     bare = remove_letters(ink, found=known) if threshold else Bare(ink, ink, 1.)
-    if bare.ink is not ink: first = None
+    if bare.ink is not ink:
+        if len(ink) < least_page and is_squared(ink):
+            lines = yield from find_strings(ink, threshold, field, known, first)
+            if is_number(lines, bare.every): return lines, False
+        first = None
     written = (bare.ink > .5).any()
     found = bare.found or (glyphs_and_lines(bare.ink) if written else None)
     lines = (yield from find_strings(bare.ink, threshold, field, found, first)) if written else []

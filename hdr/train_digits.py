@@ -170,7 +170,7 @@ def ablate_samples(
     images:int=0,  # of the training part, the first so many; 0: all
     limit:int=0,  # fonts of each kind; 0: all
     samples:int=400,  # of each kind, to judge by
-) -> pd.DataFrame:  # a row a kind that was left out: shares that are right, of what is no digit taken
+) -> pd.DataFrame:  # a row a kind left out: of each the share that is right, or taken for a digit
     "Train without one kind of samples at a time, and judge on all of them"
     recipe, held = recipes['reader'], held_samples(samples, limit)
     path = results_dir(out)/'ablation_samples.csv'
@@ -179,11 +179,12 @@ def ablate_samples(
         if path.exists() and (kind or 'nothing') in set(pd.read_csv(path).without): continue
         shown = lambda x, y: mixture(x, y, without=(kind,), limit=limit)
         net, _ = fit(recipe, prepare(data, shown), 100, epochs)
-        said = {k: net.predict(normalize(a), batch_size=500, verbose=0) for k,(a, *_) in held.items()}
-        t = by_kind(said, held)
+        def said(x): return net.predict(normalize(x), batch_size=500, verbose=0)
+        t = by_kind({k: said(x) for k,(x, *_) in held.items()}, held)
         x, y = data['validation']
-        mnist, _ = score(net.predict(normalize(x), verbose=0)[:,:10], y)
+        mnist, _ = score(said(x)[:,:10], y)
         of_kinds = t.set_index('kind')[['right', 'taken']].sum(axis=1)
-        add_row(path, {'without': kind or 'nothing', 'epochs': epochs, 'images': len(data['train'][0]),
-            'mnist': mnist, 'digits': t.right.mean(), 'taken': t.taken.mean(), **of_kinds})
+        add_row(path, {'without': kind or 'nothing', 'epochs': epochs,
+            'images': len(data['train'][0]), 'mnist': mnist, 'digits': t.right.mean(),
+            'taken': t.taken.mean(), **of_kinds})
     return pd.read_csv(path)

@@ -197,8 +197,18 @@ def dark_regions(
         even = np.subtract(*np.percentile(ground, [90, 10])) < 30 if len(ground) else False
         edge = x == 0 or y == 0 or x+w == grey.shape[1] or y+h == grey.shape[0]
         written = .01 < light < .4 and np.percentile(missing[inside], 1) < .35
-        if even and written and not edge and area > .8*w*h: out |= inside
+        if even and written and not edge and area > .8*w*h and is_patch(inside, dark): out |= inside
     return out
+
+def is_patch(
+    inside:np.ndarray,  # (h,w) bool, of a solid dark region
+    dark:np.ndarray,  # (h,w) uint8, 1 where its page is dark
+) -> bool:
+    "Does it end where it ends, and is it wider than strokes? Bold digits and their loops do not"
+    def grown(n): return cv2.dilate(inside.view(np.uint8), np.ones((2*n+1,)*2, np.uint8))
+    ring = (grown(6) > 0) & (grown(3) == 0)
+    width = 2*cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, 5).max()
+    return bool(dark[ring].mean() < .1 and width > 4*pen_width(dark*~inside))
 
 def turn_dark_regions(
     grey:np.ndarray,  # (h,w) uint8

@@ -208,7 +208,9 @@ def is_patch(
     def grown(n): return cv2.dilate(inside.view(np.uint8), np.ones((2*n+1,)*2, np.uint8))
     ring = (grown(6) > 0) & (grown(3) == 0)
     width = 2*cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, 5).max()
-    return bool(dark[ring].mean() < .1 and width > 4*pen_width(dark*~inside))
+    rest = dark*~inside
+    edge = float(rest.sum())-float(cv2.erode(rest, np.ones((3,3), np.uint8)).sum())
+    return bool(dark[ring].mean() < .1 and width > 8*rest.sum()/max(1, edge))  # a stroke has two edges
 
 def turn_dark_regions(
     grey:np.ndarray,  # (h,w) uint8

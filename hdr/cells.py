@@ -195,13 +195,15 @@ def is_number(
     lines:list[Line],  # as read
     boxes:np.ndarray,  # (n,>=4) of all glyphs
     sure:float=.9,  # confidence of digits, their mean
-    most:float=.8,  # share of the width that they cover
+    most:float=.8,  # share of the width of glyphs that they cover
 ) -> bool:
     "One line, of a digit for each glyph, and hardly any ink beside them"
     if len(lines) != 1 or lines[0].silent: return False
     digits = [d for d in lines[0].digits if not d.rejected]
-    wide = boxes[:,2].max()-boxes[:,0].min()
-    return (len(digits) >= len(boxes)-1 and sum(d.box[2]-d.box[0] for d in digits) >= most*wide
+    ink, said = np.zeros((2, boxes[:,2].max()), bool)
+    for x0,_,x1,_ in boxes[:,:4]: ink[x0:x1] = True
+    for d in digits: said[d.box[0]:d.box[2]] = True
+    return (len(digits) >= len(boxes)-1 and bool((ink & said).sum() >= most*ink.sum())
         and float(np.mean([d.confidence for d in digits])) >= sure)
 
 

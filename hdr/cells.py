@@ -206,7 +206,6 @@ def is_number(
     return (len(digits) >= len(boxes)-1 and bool((ink & said).sum() >= most*ink.sum())
         and float(np.mean([d.confidence for d in digits])) >= sure)
 
-
 # %% ../nbs/24_cells.ipynb #75173906
 least_page = 200  # pixels
 

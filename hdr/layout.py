@@ -217,8 +217,8 @@ def silent_marks(
         mine = np.isin(labels[y0:y1,x0:x1], g[:,5])
         found.append((box, to_mnist(ink[y0:y1,x0:x1]*mine)))
     p:Any = shared_recognizer().probabilities(np.array([m for _,m in found])) if found else []
-    high = [y1-y0 > tall*size for (_,y0,_,y1),_ in found]
-    return [digit_of(q, box, True) for (box,_),q,h in zip(found, p, high) if h or q[10] > .5]
+    return [digit_of(q, box, True) for (box,_),q in zip(found, p)
+        if box[3]-box[1] > tall*size or q[10] > .5]
 
 # %% ../nbs/21_layout.ipynb #bac70f09
 def skew(

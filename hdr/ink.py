@@ -193,7 +193,8 @@ def dark_regions(
     out = np.zeros(grey.shape, bool)
     for i,(x,y,w,h,area) in enumerate(stats[1:], 1):
         inside = labels == i
-        ground, light = grey[inside & (dark > 0)], 1-float(dark[inside].mean())
+        core = cv2.erode(inside.view(np.uint8), np.ones((k,k), np.uint8)) > 0  # corners are no writing
+        ground, light = grey[inside & (dark > 0)], 1-float(dark[core].mean()) if core.any() else 0.
         even = np.subtract(*np.percentile(ground, [90, 10])) < 30 if len(ground) else False
         edge = x == 0 or y == 0 or x+w == grey.shape[1] or y+h == grey.shape[0]
         written = .01 < light < .4 and np.percentile(missing[inside], 1) < .35

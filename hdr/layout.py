@@ -116,7 +116,8 @@ def find_glyphs(
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    size = median_height(b, find_frames(b, ink.shape))
+    sparse = b[:,4] < .06*w*h  # what is left of a net of rules
+    size = median_height(b, find_frames(b, ink.shape) | sparse)
     cut_off = at_edge(b, mask.shape) & ((h > 1.5*size) | (h < .6*size))
     speck = (np.maximum(w, h) <= .1*size) | (b[:,4] <= max(3, .004*size**2))
     keep = ~cut_off & ~speck & (h < 3*size)

@@ -22,11 +22,12 @@ from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_dig
 from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
     page_orientation, remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
+from .beside import bare_writing, note_alone, sheet_alone
 from .cells import agreed_lines, is_number, is_squared, keep_boxes, lay_out_cell, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
-    is_certain_form, is_form, read_grid, read_layout, table_csv, table_json, xlsx_bytes)
+    is_certain_form, is_form, read_grid, read_layout, row_lines, table_csv, table_json, xlsx_bytes)
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf
@@ -120,6 +121,7 @@ def read_plain(
     grey, (h, w) = seen.grey, seen.grey.shape
     shrink = min(1., (most_pixels/4/(h*w))**.5)
     ink = page_ink(turn_dark_regions(rescale(grey, shrink)))
+    if not field: ink = bare_writing(ink)
     small = field or min(h, w) < least_page
     cell = lay_out_cell(ink) if small and threshold else None
     if cell and field: ink = cell.layout.ink*cell.inside
@@ -195,12 +197,6 @@ def reject_cut_off(
         if min(x0, y0, w-x1, h-y1) <= edge: l.digits[0].rejected = True; mark_rejected(l)
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
-def row_lines(table:Table) -> list[Line]:
-    "A line for each row that has something in it"
-    rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
-    return [Line(' '.join(c.text for c in row), [d for c in row for d in c.marks]) for row in rows
-        if row]
-
 def ruled_items(page:Page) -> list:
     "Fields, tables and cells"
     return [*page.fields, *page.tables, *(c for t in page.tables for c in t.cells)]
@@ -254,7 +250,7 @@ def read_ruled(
     if rules: apply_page_rules(tables, fields, rules)
     lines = [l for t in tables for l in row_lines(t)]+[Line(f.text, f.marks) for f in fields
         if f.marks]
-    more = read_rest(layout.ink*rest, threshold)
+    more = read_rest(bare_writing(layout.ink*rest), threshold)
     if rules and rules.get('all'): view.notes += apply_line_rules(more, rules['all'])
     lines += more
     lines.sort(key=lambda l: l.box[1]+l.box[3])
@@ -329,10 +325,12 @@ def read_page(
 ) -> Page:
     "Read a picture of a page; with a threshold of 0 each mark must have an answer, even a word"
     seen = source if isinstance(source, PageImage) else load(source)
+    if not field: seen = note_alone(seen)
     ruled = tables and threshold and not field
     found = read_ruled(seen, file, page, threshold, turn, rules) if ruled else None
     if not (found and is_certain_form(found)):
-        plain = answered(read_plain(seen, file, page, threshold, turn, field))
+        flat = seen if min(seen.grey.shape) < least_page or field else sheet_alone(seen)
+        plain = answered(read_plain(flat, file, page, threshold, turn, field))
         if not found or is_surer(plain, found):  # which way is more read?
             found = plain
             if rules and rules.get('all'): found.notes += apply_line_rules(found.lines, rules['all'])

@@ -216,6 +216,12 @@ def is_form(
     "Has it a comb, or a table of several columns?"
     return any(t.columns > 1 for t in page.tables) or any(f.kind == 'comb' for f in page.fields)
 
+def row_lines(table:Table) -> list[Line]:
+    "A line for each row that has something in it"
+    rows = [[c for c in table.cells if c.row == r and c.marks] for r in range(1, table.rows+1)]
+    return [Line(' '.join(c.text for c in row), [d for c in row for d in c.marks]) for row in rows
+        if row]
+
 def digits_read(
     page:Page,
 ) -> float:
@@ -228,8 +234,19 @@ def is_certain_form(
     sure:float=.85,  # of what `digits_read` says where each has a confidence of 1
 ) -> bool:
     "A form, not turned, of which so much is sure that it need not be read without its rules as well"
+    if page.rotation or not is_form(page) or any(map(may_be_squared, page.tables)): return False
     n = sum(len(l.digits) for l in page.lines)
-    return is_form(page) and not page.rotation and n >= least and digits_read(page) > sure*n
+    return n >= least and digits_read(page) > sure*n
+
+def may_be_squared(
+    table:Table,
+    least:int=30,  # cells
+) -> bool:
+    "Many square cells, and most of them empty: perhaps it is squared paper"
+    if len(table.cells) < least or np.mean([not c.marks for c in table.cells]) < .5: return False
+    across, down = np.diff([c.corners for c in table.cells], axis=1)[:,:2].transpose(1, 0, 2)
+    ratio = np.linalg.norm(across, axis=1)/np.maximum(1, np.linalg.norm(down, axis=1))
+    return bool(.8 < np.median(ratio) < 1.25)
 
 # %% ../nbs/24_tables.ipynb #3d212c27
 def page_rules(

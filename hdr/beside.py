@@ -11,7 +11,7 @@ import numpy as np
 from dataclasses import replace
 from .image import PageImage
 from .ink import binarise, components_with_stats, pen_width, rescale
-from .sheet import find_sheet, flatten_sheet
+from .sheet import flatten_sheet, likely_sheets
 
 # %% ../nbs/21_beside.ipynb #a3f1955b
 stroke = 40  # levels that strokes differ from their paper, at least
@@ -35,6 +35,16 @@ def is_written(
 ) -> bool:
     "Are there strokes?"
     return bool(where.any() and strokes[where].mean() > least)
+
+def written_beside(
+    corners:np.ndarray,  # (4,2) of what may be a sheet, in pixels of the small picture
+    strokes:np.ndarray,  # (h,w) bool, in the small picture
+) -> bool:
+    "Is there writing outside it? Not in wedges, which are filled as strokes are"
+    sheet = cv2.fillConvexPoly(np.zeros(strokes.shape, np.uint8), corners.round().astype(np.int32), 1)
+    wide = np.ones((max(1, min(strokes.shape)//6),)*2, np.uint8)
+    outside = cv2.morphologyEx(1-cv2.dilate(sheet, np.ones((15,15), np.uint8)), cv2.MORPH_OPEN, wide)
+    return is_written(strokes, outside > 0)
 
 def find_note(
     grey:np.ndarray,  # (h,w) uint8
@@ -60,7 +70,7 @@ def find_note(
     outside = cv2.dilate(note, np.ones((7,7), np.uint8)) == 0
     inside = cv2.erode(note, np.ones((5,5), np.uint8)) > 0
     if is_written(strokes, outside) or not .005 < strokes[inside].mean() < .5: return None
-    return in_order(cv2.boxPoints(((x+.5, y+.5), (w-3, h-3), angle)))/s-.5
+    return in_order(cv2.boxPoints(((x+.5, y+.5), (w-5, h-5), angle)))/s-.5
 
 def in_order(
     corners:np.ndarray,  # (4,2)
@@ -79,14 +89,11 @@ def note_alone(
 def sheet_alone(
     seen:PageImage,
 ) -> PageImage:  # the same where there is no sheet
-    "The picture of a sheet without its table, flat; where there is writing beside it, it was none"
-    corners = find_sheet(seen.grey)
-    if corners is None: return seen
+    "The picture of a sheet without its table, flat"
     a, plain, s = without_strokes(seen.grey)
-    sheet = cv2.fillConvexPoly(np.zeros(a.shape, np.uint8), (corners*s).round().astype(np.int32), 1)
-    wide = np.ones((max(1, min(a.shape)//6),)*2, np.uint8)  # a wedge is filled as a stroke is
-    outside = cv2.morphologyEx(1-cv2.dilate(sheet, np.ones((15,15), np.uint8)), cv2.MORPH_OPEN, wide)
-    return seen if is_written(abs(a-plain) > stroke, outside > 0) else paper_alone(seen, corners)
+    strokes = abs(a-plain) > stroke
+    sheets = (c for c in likely_sheets(seen.grey, 40) if not written_beside(c*s, strokes))
+    return paper_alone(seen, next(sheets, None))
 
 def paper_alone(
     seen:PageImage,

@@ -46,6 +46,13 @@ def find_frames(
     down = (h > .6*shape[0]) & (w < thin*h) | (h > .85*shape[0]) if shape[1] < 1.5*shape[0] else False
     return fills | along | down
 
+def is_sparse(
+    boxes:np.ndarray,  # (n,>=5) of components, with their areas
+) -> np.ndarray:  # (n,) bool
+    "Which are but a little ink in a large box, as what is left of a net of rules"
+    w, h = (boxes[:,2:4]-boxes[:,:2]).T
+    return boxes[:,4] < .06*w*h
+
 def connected_components(
     mask:np.ndarray,  # (h,w) uint8, 1 where ink is
 ) -> tuple[np.ndarray, np.ndarray]:  # (h,w) labels, 0: paper; (n,5) x0, y0, x1, y1, area of 1..n
@@ -103,7 +110,8 @@ def foreground(
     b, (h, w) = component_boxes(mask), ink.shape
     if find_frames(b, ink.shape, .5, .2).any():
         bare = remove_rules(mask, max(20, min(h, w)/20), (.6*w, .8*h), 3+.05*min(h, w), False)
-        b = component_boxes(bare)
+        b = connected_components(bare)[1]
+        return mask, median_height(b, find_frames(b, ink.shape) | is_sparse(b))
     return mask, median_height(b, find_frames(b, ink.shape))
 
 # %% ../nbs/21_layout.ipynb #4a139206
@@ -116,8 +124,7 @@ def find_glyphs(
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
-    sparse = b[:,4] < .06*w*h  # what is left of a net of rules
-    size = median_height(b, find_frames(b, ink.shape) | sparse)
+    size = median_height(b, find_frames(b, ink.shape) | is_sparse(b))
     cut_off = at_edge(b, mask.shape) & ((h > 1.5*size) | (h < .6*size))
     speck = (np.maximum(w, h) <= .1*size) | (b[:,4] <= max(3, .004*size**2))
     keep = ~cut_off & ~speck & (h < 3*size)

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../nbs/21_sheet.ipynb #9c27319a
 import cv2
 import numpy as np
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from .ink import binarise, page_ink, rescale, to_mnist
 from .layout import connected_components, digit_log_odds, find_lines, rotate_mnist
@@ -112,17 +113,17 @@ def fit_side(
     return np.stack([np.polyval(c, ends), ends] if upright else [ends, np.polyval(c, ends)], 1)
 
 # %% ../nbs/21_sheet.ipynb #9c035b10
-def find_sheet(
+def likely_sheets(
     grey:np.ndarray,  # (h,w) uint8
+    tries:int,  # quadrilaterals, the likeliest first
     side:int=400,  # the picture is looked at so small, pixels
     least:float=.15,  # share of the picture that a sheet has
     good:float=.72,  # share of its sides along which there is a step
-) -> np.ndarray|None:  # (4,2) corners: top left, top right, bottom right, bottom left, in pixels of the
-# picture; None where there is none
-    "The sheet that stands out from what is around it"
+) -> Iterator[np.ndarray]:  # (4,2) corners, as of `find_sheet`
+    "What stands out from what is around it"
     s = min(1, side/max(grey.shape))
     a = cv2.GaussianBlur(np.log(rescale(grey, s).astype(np.float32)+10), (0,0), 1)
-    if min(a.shape) < 40: return None
+    if min(a.shape) < 40: return
     right, left = brightness_steps(a)
     down, up = (v.T for v in brightness_steps(np.ascontiguousarray(a.T)))
     steps, lines = (right, left, down, up), []
@@ -133,15 +134,24 @@ def find_sheet(
         ends = np.stack([np.stack([x[:,0], 0*x[:,0]], 1), np.stack([x[:,1], 0*x[:,1]+h-1.], 1)], 1)
         lines.append(ends if i < 2 else ends[:,:,::-1])
     quad, which, area = quadrilaterals(lines, a.shape, least)
-    if not len(quad): return None
+    if not len(quad): return
     pairs = (3,0), (1,2), (0,1), (3,2)
     support = np.array([np.where(which[i] == 0, .5, side_support(quad[:,p], quad[:,q], steps[i], i < 2))
         for i,(p,q) in enumerate(pairs)])
-    k = int((.6*support.mean(0)+.4*support.min(0)+.1*area/a.size).argmax())
-    if support[:,k].mean() < good or support[:,k].min() < .4 or (which[:,k] == 0).sum() > 2: return None
-    l, r, t, b = ((quad[k,[p,q]] if which[i,k] == 0
-        else fit_side(quad[k,p], quad[k,q], steps[i], i < 2))[None] for i,(p,q) in enumerate(pairs))
-    return (np.concatenate([intersections(*v) for v in ((l,t), (r,t), (r,b), (l,b))])+.5)/s-.5
+    score = .6*support.mean(0)+.4*support.min(0)+.1*area/a.size
+    for k in (-score).argsort()[:tries]:
+        if support[:,k].mean() < good or support[:,k].min() < .4 or (which[:,k] == 0).sum() > 2: continue
+        l, r, t, b = ((quad[k,[p,q]] if which[i,k] == 0
+            else fit_side(quad[k,p], quad[k,q], steps[i], i < 2))[None] for i,(p,q) in enumerate(pairs))
+        corners = np.concatenate([intersections(*v) for v in ((l,t), (r,t), (r,b), (l,b))])
+        yield (corners+.5)/s-.5
+
+def find_sheet(
+    grey:np.ndarray,  # (h,w) uint8
+) -> np.ndarray|None:  # (4,2) corners: top left, top right, bottom right, bottom left, in pixels of the
+# picture; None where there is none
+    "The sheet that stands out from what is around it"
+    return next(likely_sheets(grey, 1), None)
 
 # %% ../nbs/21_sheet.ipynb #a0870e07
 def flatten_sheet(

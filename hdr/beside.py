@@ -149,7 +149,7 @@ def without_rings(
         outline = max(cv2.findContours(ring, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
         around, sides = cv2.contourArea(outline), cv2.minAreaRect(outline)[1]
         middles = np.stack([x+w/2-x[i], y+h/2-y[i]], 1)[within].tolist()
-        if .5 < around/np.prod(sides) < .9 and area[i] < .4*around and any(
+        if .5 < around/max(1, np.prod(sides)) < .9 and area[i] < .4*around and any(
                 cv2.pointPolygonTest(outline, m, False) > 0 for m in middles): rings.append(i)
     return erased(ink, mask, np.isin(labels, rings)) if rings else ink
 

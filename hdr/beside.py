@@ -20,13 +20,14 @@ def without_strokes(
     grey:np.ndarray,  # (h,w) uint8
     side:int=400,  # the picture is looked at so small, pixels
     thick:int=12,  # strokes are thinner than this part of its shorter side
-) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) uint8; int, with strokes filled; how much smaller
-    "A small picture, and what is written on"
+) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) int; (h,w) bool, where strokes were; how much smaller
+    "A small picture of what is written on"
     s = min(1, side/max(grey.shape))
     a = rescale(grey, s)
     brush = np.ones((max(1, min(a.shape)//thick),)*2, np.uint8)
     filled = cv2.morphologyEx(cv2.morphologyEx(a, cv2.MORPH_CLOSE, brush), cv2.MORPH_OPEN, brush)
-    return a, filled.astype(int), s
+    plain = filled.astype(int)
+    return plain, abs(a-plain) > stroke, s
 
 def is_written(
     strokes:np.ndarray,  # (h,w) bool
@@ -51,8 +52,8 @@ def find_note(
     share:tuple[float,float]=(.04, .6),  # of the picture that a note has, least and most
 ) -> np.ndarray|None:  # (4,2) corners, clockwise from the upper left, in pixels of the picture
     "The only written patch on even ground; None where there is none"
-    a, plain, s = without_strokes(grey)
-    if min(a.shape) < 60: return None
+    plain, strokes, s = without_strokes(grey)
+    if min(plain.shape) < 60: return None
     edge = np.concatenate([plain[0], plain[-1], plain[:,0], plain[:,-1]])
     low, ground, high = np.percentile(edge, [5, 50, 95])
     if high-low > stroke: return None
@@ -61,12 +62,12 @@ def find_note(
     if len(stats) < 2: return None
     i = 1+int(stats[1:,cv2.CC_STAT_AREA].argmax())
     x, y, w, h, area = stats[i]
-    if not share[0] < area/a.size < share[1] or area < .9*patches.sum(): return None
-    if min(x, y) == 0 or x+w == a.shape[1] or y+h == a.shape[0]: return None
-    note, strokes = (labels == i).astype(np.uint8), abs(a-plain) > stroke
+    if not share[0] < area/plain.size < share[1] or area < .9*patches.sum(): return None
+    if min(x, y) == 0 or x+w == plain.shape[1] or y+h == plain.shape[0]: return None
+    note = (labels == i).astype(np.uint8)
     outline = max(cv2.findContours(note, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
     (x, y), (w, h), angle = cv2.minAreaRect(outline)
-    if min(w, h) < min(a.shape)/5 or area < .85*(w+1)*(h+1): return None
+    if min(w, h) < min(plain.shape)/5 or area < .85*(w+1)*(h+1): return None
     outside = cv2.dilate(note, np.ones((7,7), np.uint8)) == 0
     inside = cv2.erode(note, np.ones((5,5), np.uint8)) > 0
     if is_written(strokes, outside) or not .005 < strokes[inside].mean() < .5: return None
@@ -90,8 +91,7 @@ def sheet_alone(
     seen:PageImage,
 ) -> PageImage:  # the same where there is no sheet
     "The picture of a sheet without its table, flat"
-    a, plain, s = without_strokes(seen.grey)
-    strokes = abs(a-plain) > stroke
+    _, strokes, s = without_strokes(seen.grey)
     sheets = (c for c in likely_sheets(seen.grey, 40) if not written_beside(c*s, strokes))
     return paper_alone(seen, next(sheets, None))
 
@@ -147,9 +147,9 @@ def without_rings(
         if not within.any(): continue
         ring = (labels[y[i]:y[i]+h[i],x[i]:x[i]+w[i]] == i).astype(np.uint8)
         outline = max(cv2.findContours(ring, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
-        around, sides = cv2.contourArea(outline), cv2.minAreaRect(outline)[1]
+        around, (a, b) = cv2.contourArea(outline), cv2.minAreaRect(outline)[1]
         middles = np.stack([x+w/2-x[i], y+h/2-y[i]], 1)[within].tolist()
-        if .5 < around/max(1, np.prod(sides)) < .9 and area[i] < .4*around and any(
+        if .5 < around/max(1., a*b) < .9 and area[i] < .4*around and any(
                 cv2.pointPolygonTest(outline, m, False) > 0 for m in middles): rings.append(i)
     return erased(ink, mask, np.isin(labels, rings)) if rings else ink
 

@@ -37,9 +37,9 @@ def field_strips(
     grey:np.ndarray,  # (h,w) uint8
 ) -> list[Strip]:
     "All that the reader may show of the picture of a field to its network"
-    ink, _, tall = normalise_size(page_ink(turn_dark_regions(grey)))
+    ink, _, measured = normalise_size(page_ink(turn_dark_regions(grey)))
     if not (ink > .5).any(): return []
-    _, boxes, size = find_glyphs(ink, tall)
+    _, boxes, size = find_glyphs(ink, *measured)
     groups = [g for i,l in enumerate(find_lines(boxes, size)) for g in candidate_strips(ink, boxes[l], i)]
     return [s for g in groups for s in g]+whole_picture_strips(ink)
 

@@ -118,9 +118,10 @@ def foreground(
 def find_glyphs(
     ink:np.ndarray,  # (h,w) 0..1
     size:float=0.,  # median height of the writing, pixels; 0: find out
+    mask:np.ndarray|None=None,  # (h,w) by `stroke_mask`, where that is known
 ) -> tuple[np.ndarray, np.ndarray, float]:  # (h,w) labels; (n,6) box, area, label; height
     "Ink without rules and specks, as components that can be digits or parts of them"
-    mask, size = (stroke_mask(ink), size) if size else foreground(ink)
+    if mask is None: mask, size = (stroke_mask(ink), size) if size else foreground(ink)
     wide = min(3*size, max(1.5*size, .6*ink.shape[1]))
     labels, b = connected_components(remove_rules(mask, .8*size, (wide, 3*size), .3*size))
     w, h = b[:,2]-b[:,0], b[:,3]-b[:,1]
@@ -257,13 +258,13 @@ few_pixels = 2_000_000  # of the small picture, which is enough to see how a pag
 def normalise_size(
     ink:np.ndarray,  # (h,w) 0..1
     aim:float=48,  # pixels, height of the writing
-) -> tuple[np.ndarray, float, float]:  # ink, how much larger it is, and that height
+) -> tuple[np.ndarray, float, tuple]:  # ink, how much larger it is; size and mask for `find_glyphs`
     "A page whose writing has a usual height"
     s = min(1., (few_pixels/ink.size)**.5)
-    tall = foreground(rescale(ink, s))[1]/s
-    scale = max(.2, min(4., aim/tall, (most_pixels/4/ink.size)**.5))
-    if .8 < scale < 1.5: return ink, 1., tall
-    return limited(rescale(ink, scale)), scale, scale*tall
+    mask, size = foreground(small := rescale(ink, s))
+    scale = max(.2, min(4., aim*s/size, (most_pixels/4/ink.size)**.5))
+    if .8 < scale < 2.5: return ink, 1., (size/s, mask if small is ink else None)
+    return limited(rescale(ink, scale)), scale, (scale*size/s, None)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
 enough = 1.5  # mean log-odds, digit to none, of the glyphs of a word that is one of digits
@@ -413,10 +414,10 @@ def is_letters(
     return bool(judged and word.sum() + weight*around < 0)
 
 def glyphs_and_lines(
-    ink:np.ndarray, size:float=0.,  # as for `find_glyphs`
+    ink:np.ndarray, *measured:Any,  # as for `find_glyphs`
 ) -> tuple:  # by `find_glyphs`, and lines by `find_lines`
     "What stands where"
-    found = find_glyphs(ink, size)
+    found = find_glyphs(ink, *measured)
     return *found, find_lines(*found[1:])
 
 class Bare(NamedTuple):

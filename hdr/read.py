@@ -134,9 +134,9 @@ def read_plain(
     if cell and not field: lines = as_cell(cell)
     else:
         level, m = rotate(ink, angle) if angle else (ink, np.eye(2, 3))
-        level, scale, tall = normalise_size(level)
+        level, scale, measured = normalise_size(level)
         def on_page(boxes): return boxes_on_page(boxes, scale, m, shrink, grey.shape)
-        lines = yield from lines_of_page(level, grey, on_page, threshold, field, tall)
+        lines = yield from lines_of_page(level, grey, on_page, threshold, field, measured)
         if field and not threshold: cell = lay_out_cell(ink, 3 if lines else 1)  # walls may be digits
         if cell and (lines or not threshold): lines = agreed_lines(lines, as_cell(cell))
     way = (np.array(seen.to_file)@turned_back(k, (h, w))).tolist()
@@ -149,10 +149,10 @@ def read_and_doubt(
     ink:np.ndarray,  # (h,w) 0..1, upright, level and of a usual size
     threshold:float,  # a digit with less confidence is rejected; 0: none is
     field:bool=False,  # the tallest line alone
-    tall:float=0.,  # height of the writing, pixels; 0: find out
+    measured:tuple=(),  # size and mask for `find_glyphs`, where they are known
 ) -> Asking:  # of lines, boxes as in `ink`; and: do its letters say that these are no digits?
     "Lines of digits between letters, which are not looked for where digits are certain"
-    known = glyphs_and_lines(ink, tall) if threshold and field else None
+    known = glyphs_and_lines(ink, *measured) if threshold and field else None
     first, said = (yield from first_look(ink, known)) if known else (None, False)
     if said: return (yield from find_strings(ink, threshold, field, known, first)), False
     bare = remove_letters(ink, found=known) if threshold else Bare(ink, ink, 1.)
@@ -174,10 +174,10 @@ def lines_of_page(
     on_page,  # function of boxes in `ink` that says where they are in `grey`
     threshold:float,  # a digit with less confidence is rejected; 0: none is
     field:bool,  # the tallest line alone
-    tall:float,  # height of the writing, pixels
+    measured:tuple,  # size and mask for `find_glyphs`
 ) -> Asking:  # of lines, boxes as on the page
     "Read, and have second thoughts"
-    lines, doubted = yield from read_and_doubt(ink, threshold, field, tall)
+    lines, doubted = yield from read_and_doubt(ink, threshold, field, measured)
     if doubted and sum(len(l.digits) for l in lines) > lone_digits: return []
     marks = all_marks(lines)
     for d,box in zip(marks, on_page([d.box for d in marks])): d.box = box

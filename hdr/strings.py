@@ -478,7 +478,7 @@ def is_all_said(
     b = boxes[boxes[:,3]-boxes[:,1] > tall*s.size]
     return bool(((at >= b[:,:1]-s.step) & (at <= b[:,2:3]+s.step)).any(1).all())
 
-certain = .95  # of a digit or sign, and .02 of one more: no second look
+certain = .9  # of a digit or sign, and .03 of one more: no second look
 
 def is_certain(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
@@ -486,7 +486,7 @@ def is_certain(
     s:Strip,
     glyphs:np.ndarray,  # (h,w) uint8, above 0 where ink is that is no rule
     least:float=certain,  # probability of each
-    more:float=.02,  # most probability of anything else between them
+    more:float=.03,  # most probability of anything else between them
 ) -> bool:
     "Is all that is said sure and backed, is the silence sure, too, and is there no ink beside the strip?"
     if not spikes or len(spikes) < len(ctc_best_path(p)): return False

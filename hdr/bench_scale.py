@@ -54,37 +54,56 @@ def make_archive(
 
 # %% ../nbs/45_bench_scale.ipynb #b4a63137
 loop = '''import sys, time
-from pathlib import Path
 import pyarrow.parquet as pq
 from hdr.scale import Reader
 reader = Reader()
 reader(dict(id=["warm"], image=[None]))
 start, n = time.perf_counter(), 0
-for path in sorted(Path(sys.argv[1]).glob("*.parquet")):
+for path in sys.argv[1:]:
     for batch in pq.ParquetFile(path).iter_batches(64, columns=["id", "image"]):
         n += len(reader(batch.to_pandas()))
 print(n, time.perf_counter()-start)'''
 
 def time_loop(
-    archive:Path,
-) -> tuple[int, float]:  # fields, seconds
-    "On one core"
+    shards:list[Path],
+    at_once:int=1,  # such loops side by side
+) -> tuple[int, float]:  # fields of one, seconds of the slowest
+    "On one core each"
     env = {**os.environ, 'HDR_THREADS': '1', 'OMP_NUM_THREADS': '1'}
-    done = subprocess.run([sys.executable, '-c', loop, str(archive)], stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True, check=True, env=env)
-    n, seconds = done.stdout.split()
-    return int(n), float(seconds)
+    loops = [subprocess.Popen([sys.executable, '-c', loop, *map(str, shards)], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True, env=env) for _ in range(at_once)]
+    said = [p.communicate()[0].split() for p in loops]
+    if any(p.returncode for p in loops): raise RuntimeError('a loop has failed')
+    return int(said[0][0]), max(float(seconds) for _,seconds in said)
 
 def time_run(
-    archive:Path,
+    shards:list[Path],
     out:Path,
     jobs:int,  # processes
     size:int,  # fields in a part
 ) -> tuple[float, dict]:  # seconds; what the manifest says
     "By the engine"
     start = time.perf_counter()
-    facts = read_dataset([str(archive)], out, Reader(), jobs=jobs, size=size)
+    facts = read_dataset([*map(str, shards)], out, Reader(), jobs=jobs, size=size)
     return time.perf_counter()-start, facts
+
+def take_turns(
+    shards:list[Path],
+    place:Path,  # for what is read
+    jobs:int,  # processes
+    size:int,  # fields in a part
+    turns:int,  # if there are as many shards
+) -> dict[str, float]:  # fields, seconds of the loop and of the engine, and sums of its manifests
+    "Loop and engine on the same shards, one after the other"
+    rows = []
+    for k in range(min(turns, len(shards))):
+        n, alone = time_loop(shards[k::turns])
+        seconds, facts = time_run(shards[k::turns], out := place/f'undisturbed-{k}', jobs, size)
+        told = {f: facts[f] for f in ('reading', 'cpu', 'megabytes')}
+        rows.append(dict(told, fields=n, alone=alone, seconds=seconds,
+            bytes=sum(p.stat().st_size for p in parquet_files(out))))
+    table = pd.DataFrame(rows)
+    return {**table.sum(), 'fields': int(table.fields.sum()), 'megabytes': table.megabytes.max()}
 
 def comparable(
     folder:Path,  # of results
@@ -168,34 +187,37 @@ def bench_scale(
     fields:int=20000,  # in the archive
     jobs:int=2,  # processes
     kills:int=10,  # of workers, on an archive of a tenth
+    turns:int=4,  # of loop and processes, if there are as many shards
     out:Path|str='',  # the results folder
     folder:Path|str='',  # for the archive and what is read; '': a temporary one
 ) -> pd.DataFrame:  # a row a thing measured: measured, wanted, aim
     "Measure it, print the table, and write it to bench_scale.csv"
     place = Path(folder or tempfile.mkdtemp())
     archive = make_archive(place/f'archive-{fields}', fields)
-    n, alone = time_loop(archive)
     size = max(1, min(2000, fields//(8*jobs)))
-    seconds, facts = time_run(archive, place/'undisturbed', jobs, size)
+    took = take_turns(sorted(archive.iterdir()), place, jobs, size, turns)
+    n, ms = took['fields'], 1e3*took['alone']/took['fields']
     few, small = max(8, fields//10), make_archive(place/'small', max(8, fields//10))
-    step = max(1, few//40)
-    time_run(small, place/'small-out', jobs, step)
+    step, tenth = max(1, few//40), sorted(small.iterdir())
+    time_run(tenth, place/'small-out', jobs, step)
+    at_most = jobs*time_loop(tenth)[1]/time_loop(tenth, jobs)[1]
     killed = kill_readers(small, place/'killed', kills, step, jobs)
     untouched = kill_command(small, place/'resumed', step, jobs)
     expected = comparable(place/'small-out')
-    same = [comparable(place/f) == expected for f in ('killed', 'resumed')]
-    spent = 1e3*(seconds*jobs-facts['reading'])/n
-    weight = sum(p.stat().st_size for p in parquet_files(place/'undisturbed'))/n
+    alike = [comparable(place/f) == expected for f in ('killed', 'resumed')]
+    spent = 1e3*(took['seconds']*jobs-took['reading'])/n
     rows = [('hardware', hardware(), '', ''),
-        (f'{n} fields on {jobs} processes, times a loop on one core', alone/seconds, '1.8', '1.9'),
+        (f'{n} fields on {jobs} processes, times a loop on one core',
+            took['alone']/took['seconds'], '1.8', '1.9'),
+        (f'{jobs} loops of {few} at once, times one', at_most, '', ''),
         ('overhead of engine, files and Parquet, a field: ms', spent, '1', '0.2'),
-        ('memory of a worker: MB', facts['megabytes'], '500', '300'),
-        ('a string field, one core: ms', 1e3*alone/n, '6', '3'),
-        ('a string field, what its process used of a core: ms', 1e3*facts['cpu']/n, '6', '3'),
-        (f'rows as undisturbed, after {killed} kills of a worker', same[0], 'all', ''),
-        ('rows as undisturbed, the command killed and resumed', same[1] and untouched, 'all', '')]
+        ('memory of a worker: MB', took['megabytes'], '500', '300'),
+        ('a string field, one core: ms', ms, '6', '3'),
+        ('a string field, what its process used of a core: ms', 1e3*took['cpu']/n, '6', '3'),
+        (f'rows as undisturbed, after {killed} kills of a worker', alike[0], 'all', ''),
+        ('rows as undisturbed, the command killed and resumed', alike[1] and untouched, 'all', '')]
     rows += [(f'10 million, calculated: {k}', v, '', '')
-        for k,v in calculation(1e3*alone/n, spent, weight).items()]
+        for k,v in calculation(ms, spent, took['bytes']/n).items()]
     table = pd.DataFrame(rows, columns=['what', 'measured', 'wanted', 'aim']).set_index('what')
     table['measured'] = [f'{v:.4g}' if isinstance(v, float) else str(v) for v in table.measured]
     print(table.to_string())

@@ -176,6 +176,39 @@ def validation_page(
     "A page of validation digits"
     return sample_page(*validation_digits(), np.random.default_rng(seed), **how)
 
+# %% ../nbs/14_samples.ipynb #89810c60
+def with_margin(
+    grey:np.ndarray,  # (h,w) uint8, a number on paper
+) -> np.ndarray:  # (h+60,w+180) uint8
+    "Room for what is drawn beside it"
+    return np.pad(grey, ((30,30), (90,90)), constant_values=int(np.median(grey)))
+
+def punched(
+    grey:np.ndarray,  # (h,w) uint8, a number on paper
+) -> np.ndarray:  # (h+60,w+180) uint8
+    "The dark hole of a punch is beside it"
+    page = with_margin(grey)
+    return cv2.circle(page, (45,len(page)//2), 18, 25, -1, cv2.LINE_AA)
+
+def circled(
+    grey:np.ndarray,  # (h,w) uint8, a number on paper
+) -> np.ndarray:  # (h+60,w+180) uint8
+    "It stands in a ring, drawn by pen"
+    h, w = (page := with_margin(grey)).shape
+    return cv2.ellipse(page, (w//2,h//2), (w//2-52,h//2-8), 0, 0, 360, 70, 3, cv2.LINE_AA)
+
+def on_desk(
+    grey:np.ndarray,  # (h,w) uint8, a note
+    angle:float=4.,  # degrees counter-clockwise that it lies askew
+    beside:tuple[int,int]=(80, 120),  # pixels of the desk above and to the left
+) -> np.ndarray:  # (h+160,w+240) uint8
+    "It lies on something dark"
+    (down, right), (h, w) = beside, grey.shape
+    desk = np.random.default_rng(0).normal(90, 8, (h+2*down, w+2*right)).clip(0, 255).astype(np.uint8)
+    desk[down:down+h,right:right+w] = grey
+    turn = cv2.getRotationMatrix2D((desk.shape[1]/2, desk.shape[0]/2), angle, 1)
+    return cv2.warpAffine(desk, turn, desk.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+
 # %% ../nbs/14_samples.ipynb #04176f7c
 def warp_glyph(
     a:np.ndarray,  # (h,w) uint8

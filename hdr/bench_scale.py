@@ -13,7 +13,7 @@ from PIL import Image
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from .cluster import parquet_files, read_dataset
+from .cluster import add_stats, parquet_files, read_dataset
 from .data import extra, hardware, parts, results_dir, write_atomic
 from .samples import sample_string
 from .scale import Reader
@@ -93,17 +93,17 @@ def take_turns(
     jobs:int,  # processes
     size:int,  # fields in a part
     turns:int,  # if there are as many shards
-) -> dict[str, float]:  # fields, seconds of the loop and of the engine, and sums of its manifests
+) -> dict[str, float]:  # fields, seconds of the loop and of the engine; what its manifests say
     "Loop and engine on the same shards, one after the other"
-    rows = []
+    loops, runs = [], []
     for k in range(min(turns, len(shards))):
-        n, alone = time_loop(shards[k::turns])
-        seconds, facts = time_run(shards[k::turns], out := place/f'undisturbed-{k}', jobs, size)
-        told = {f: facts[f] for f in ('reading', 'cpu', 'megabytes')}
-        rows.append(dict(told, fields=n, alone=alone, seconds=seconds,
-            bytes=sum(p.stat().st_size for p in parquet_files(out))))
-    table = pd.DataFrame(rows)
-    return {**table.sum(), 'fields': int(table.fields.sum()), 'megabytes': table.megabytes.max()}
+        loops.append(time_loop(shards[k::turns]))
+        runs.append(time_run(shards[k::turns], place/f'undisturbed-{k}', jobs, size))
+    written = (p for k in range(len(runs)) for p in parquet_files(place/f'undisturbed-{k}'))
+    facts = add_stats([facts for _,facts in runs])
+    return dict(fields=sum(n for n,_ in loops), alone=sum(t for _,t in loops),
+        engine=sum(t for t,_ in runs), bytes=sum(p.stat().st_size for p in written),
+        **{k: facts[k] for k in ('reading', 'cpu', 'megabytes')})
 
 def comparable(
     folder:Path,  # of results
@@ -205,10 +205,10 @@ def bench_scale(
     untouched = kill_command(small, place/'resumed', step, jobs)
     expected = comparable(place/'small-out')
     alike = [comparable(place/f) == expected for f in ('killed', 'resumed')]
-    spent = 1e3*(took['seconds']*jobs-took['reading'])/n
+    spent = 1e3*(took['engine']*jobs-took['reading'])/n
     rows = [('hardware', hardware(), '', ''),
         (f'{n} fields on {jobs} processes, times a loop on one core',
-            took['alone']/took['seconds'], '1.8', '1.9'),
+            took['alone']/took['engine'], '1.8', '1.9'),
         (f'{jobs} loops of {few} at once, times one', at_most, '', ''),
         ('overhead of engine, files and Parquet, a field: ms', spent, '1', '0.2'),
         ('memory of a worker: MB', took['megabytes'], '500', '300'),

@@ -262,9 +262,10 @@ def normalise_size(
     "A page whose writing has a usual height"
     s = min(1., (few_pixels/ink.size)**.5)
     mask, size = foreground(small := rescale(ink, s))
-    scale = max(.2, min(4., aim*s/size, (most_pixels/4/ink.size)**.5))
-    if .8 < scale < 2.5: return ink, 1., (size/s, mask if small is ink else None)
-    return limited(rescale(ink, scale)), scale, (scale*size/s, None)
+    tall = size/s
+    scale = max(.2, min(4., aim/tall, (most_pixels/4/ink.size)**.5))
+    if .8 < scale < 2.5: return ink, 1., (tall, mask if small is ink else None)
+    return limited(rescale(ink, scale)), scale, (scale*tall, None)
 
 # %% ../nbs/21_layout.ipynb #6f2a8460
 enough = 1.5  # mean log-odds, digit to none, of the glyphs of a word that is one of digits

@@ -200,12 +200,11 @@ def circled(
 def on_desk(
     grey:np.ndarray,  # (h,w) uint8, a note
     angle:float=4.,  # degrees counter-clockwise that it lies askew
-    beside:tuple[int,int]=(80, 120),  # pixels of the desk above and to the left
 ) -> np.ndarray:  # (h+160,w+240) uint8
     "It lies on something dark"
-    (down, right), (h, w) = beside, grey.shape
-    desk = np.random.default_rng(0).normal(90, 8, (h+2*down, w+2*right)).clip(0, 255).astype(np.uint8)
-    desk[down:down+h,right:right+w] = grey
+    h, w = grey.shape
+    desk = np.random.default_rng(0).normal(90, 8, (h+160, w+240)).clip(0, 255).astype(np.uint8)
+    desk[80:-80,120:-120] = grey
     turn = cv2.getRotationMatrix2D((desk.shape[1]/2, desk.shape[0]/2), angle, 1)
     return cv2.warpAffine(desk, turn, desk.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
 

@@ -20,6 +20,9 @@ from .strings import line_height, writing_height
 alphabet = '0123456789.,-/:+()'  # what the network learns to say, from 1 on; 0: nothing new
 separators = alphabet[10:]
 silent = '=x×÷%*$€£#&@?!<>[]{}~"'  # signs that give no character
+labels = """No Nr Total Sum Amount Date Page Name Tel Room Size Weight Price Stand Zähler Betrag Datum Jahr
+    Alter Uhr Blatt Seite Montant Quantité Numéro Año Fecha kg km cm mm kWh EUR USD CHF Rs Fr pcs min max
+    Std Stk von bis ab for from Box Unit Height Grad Visa Quiz Joker yes""".split()  # as beside numbers
 
 @dataclass
 class Hand:
@@ -97,18 +100,19 @@ def sign_glyph(
 
 def font_glyph(
     package:str,  # a font
-    char:str,  # a digit or a sign
+    char:str,  # a digit, a sign, or a word
     h:Hand,
     rng:np.random.Generator,
     steady:bool=False,  # as print has it
 ) -> Mark|None:  # None where the font lacks it
-    "A digit or sign of a font, as high as the font has it; one that is not in the alphabet says nothing"
-    found, eight = glyph(package, char) if char in characters(package) else None, glyph(package, '8')
+    "A digit or sign of a font, as high as the font has it; what is not in the alphabet says nothing"
+    known = set(char) <= characters(package)
+    found, eight = glyph(package, char) if known else None, glyph(package, '8')
     if found is None or eight is None: return None
     (a, above), f = found, h.tall/len(eight[0])
     if not steady: f *= float(np.exp(rng.normal(0, h.vary/2)))
     size = tuple(max(1, round(k*f)) for k in a.shape[::-1])
-    if max(size) > 3*h.tall: return None
+    if max(size) > (3 if len(char) == 1 else 8)*h.tall: return None
     way = cv2.INTER_AREA if f < 1 else cv2.INTER_CUBIC
     ink = cv2.resize(a.astype(np.float32)/255, size, interpolation=way).clip(0, 1)
     if h.slant and not steady: ink = slanted(ink, h.slant)
@@ -199,7 +203,11 @@ def sample_text(
     first = str(rng.choice(['+##', '(###)', '###/', '(##)', '+']))
     if k < .84: return first + '-'*bool(rng.random() < .3) + few(2, 6)
     if k < .88: return str(rng.choice(['+', '-'])) + few(1, 5)
-    if k < .91: return f'({few(1, 5)})'
+    if k < .90: return f'({few(1, 5)})'
+    if k < .95:  # a sum: thousands apart, and how it ends
+        apart, end = ('.,', ',.')[rng.integers(2)]
+        whole = apart.join([few(1, 4), *['###']*int(rng.integers(1, 3))]) if rng.random() < .7 else few(2, 6)
+        return whole + str(rng.choice([end+'##', end+'-', end+'--', '/-', '-', '']))
     anywhere = lambda: str(rng.choice([*separators, *'.,-'])) if rng.random() < .3 else ''
     return ''.join('#'+anywhere() for _ in range(n))
 
@@ -210,6 +218,15 @@ def silent_mark(
 ) -> list[Mark]:  # none where the font lacks it
     "A sign that gives no character"
     made = font_glyph(s.font(rng), silent[rng.integers(len(silent))], h, rng)
+    return [made] if made else []
+
+def label_mark(
+    s:Supply,
+    h:Hand,
+    rng:np.random.Generator,
+) -> list[Mark]:  # none where the font lacks it
+    "A word as it stands before or behind a number, printed or written"
+    made = font_glyph(s.font(rng), labels[rng.integers(len(labels))], h, rng, bool(rng.random() < .5))
     return [made] if made else []
 
 def marks_of(
@@ -241,7 +258,9 @@ def sample_marks(
     for first in True, False:
         if rng.random() > .2: continue
         other = lambda: other_glyph(s.others[rng.integers(len(s.others))], h, rng)
-        more = silent_mark(s, h, rng) if rng.random() < .35 else [other() for _ in range(rng.integers(1, 4))]
+        kind = rng.random()
+        more = (silent_mark(s, h, rng) if kind < .3 else label_mark(s, h, rng) if kind < .65
+            else [other() for _ in range(rng.integers(1, 4))])
         out = more+out if first else out+more
     out = out or [Mark(np.zeros((writing_height, int(rng.integers(8, 60))), np.float32), 0, 0)]
     for j,m in enumerate(out): m.top += h.rise*(j-len(out)/2)

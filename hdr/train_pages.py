@@ -199,7 +199,7 @@ def train_strings(
     images as strings of one digit"""
     recipe, run, out = recipes['strings'], strings_run(seed, epochs, images, n), results_dir(out)
     about, data, epochs = trail(seed), parts(images=images), epochs or recipe.epochs
-    if start: recipe = replace(recipe, learning_rate=recipe.learning_rate/4)  # it has learned already
+    if start: recipe = replace(recipe, learning_rate=recipe.learning_rate/2)  # it has learned already
     checkpoint = checkpoint_path(run, recipe)
     supply = {p: make_supply(x, y, seed, p, limit) for p,(x, y) in data.items() if p != 'test'}
     strips = sample_strips(supply['train'], n, seed)

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Callable
 from .corrections import agreed_items, decoded
-from .ctc import align
+from .ctc import align, ctc_best_path
 from .data import write_atomic
 from .ink import page_ink, turn_dark_regions
 from .last_layers import free_directions, last_layer, log_softmax, put_in_arrays, seen_by, with_last_layer
@@ -21,7 +21,7 @@ from .layout import find_glyphs, find_lines, normalise_size
 from .networks import card, home_of, keras_model, Runtime, weights
 from .rehearsal import rehearsal_strips, written_otherwise
 from .scans import edit_distance
-from .strings import (as_batch, asked, candidate_strips, ctc_best_path, damp_signs, string_alphabet, Strip,
+from .strings import (as_batch, asked, candidate_strips, damp_signs, string_alphabet, Strip,
     whole_picture_strips)
 
 # %% ../nbs/31_adapt_strings.ipynb #58eea03d

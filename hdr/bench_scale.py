@@ -187,14 +187,14 @@ def bench_scale(
     fields:int=20000,  # in the archive
     jobs:int=2,  # processes
     kills:int=10,  # of workers, on an archive of a tenth
-    turns:int=4,  # of loop and processes, if there are as many shards
+    turns:int=2,  # of loop and processes, if there are as many shards
     out:Path|str='',  # the results folder
     folder:Path|str='',  # for the archive and what is read; '': a temporary one
 ) -> pd.DataFrame:  # a row a thing measured: measured, wanted, aim
     "Measure it, print the table, and write it to bench_scale.csv"
     place = Path(folder or tempfile.mkdtemp())
     archive = make_archive(place/f'archive-{fields}', fields)
-    size = max(1, min(2000, fields//(8*jobs)))
+    size = max(1, min(1000, fields//(16*jobs)))
     took = take_turns(sorted(archive.iterdir()), place, jobs, size, turns)
     n, ms = took['fields'], 1e3*took['alone']/took['fields']
     few, small = max(8, fields//10), make_archive(place/'small', max(8, fields//10))

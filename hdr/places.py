@@ -18,7 +18,7 @@ from .layout import (box_distances, connected_components, digit_log_odds, find_g
 from .page import best_digits, bounding_box, Digit, digit_of, Line, text_of_digits
 from .recognize import shared_recognizer
 from .strings import (assemble_line, backed_by_ink, candidate_strips, decode_strip,
-    expected_correct, joined_readings, n_best, strip_probabilities, unsaid)
+    expected_correct, joined_readings, likeliest_spikes, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
 @dataclass(eq=False)
@@ -341,15 +341,16 @@ def read_strings(
             groups = list(several)
             best = [max(((q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])),
                 key=lambda r: expected_correct(*r[:2])) for *_,k in groups]
-            best = [(q, [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign], s)
-                for q,spikes,s in best]
+            surely = lambda q, spikes: [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign]
+            best = [(unsaid(q, surely(q, spikes)), s) for q,spikes,s in best]
+            best = [(q, surely(q, likeliest_spikes(q, s, p.mask)), s) for q,s in best]
             found = [f for q,spikes,s in best for f in decode_strip(q, spikes, s, p.mask, threshold)]
             size = float(np.median([s.size for *_,s in best]))
             found = read_apart(found, groups[0][2], p.ink)
             text, digits = place_text(add_signs(found, groups[0][2], p.ink), size)
             if not text: continue
             texts.append(text); p.digits += digits
-            said.append(joined_readings([n_best(unsaid(q, spikes)) for q,spikes,_ in best]))
+            said.append(joined_readings([n_best(q) for q,*_ in best]))
         p.text, p.said = ' '.join(texts), joined_readings(said, ' ')
 
 def stands_alone(d:Digit, p:Place) -> bool:

@@ -55,29 +55,28 @@ def confirm_lone_digits(
 ) -> list[Line]:  # the same, without those that have no ink
     "A digit or two alone are as sure as the less sure of the networks for strings and for digits"
     if sum(len(l.digits) for l in lines) > lone_digits: return lines
-    inked = [any([confirm_digit(d, grey, threshold) for d in l.digits]) for l in lines]
-    for l in lines: mark_rejected(l)
+    inked = [any([confirm_digit(d, l, grey, threshold) for d in l.digits]) for l in lines]
+    for l in lines: l.text = text_of_digits(l.text, l.digits)
     return [l for l,some in zip(lines, inked) if some]
 
 def confirm_digit(
     d:Digit,  # is changed
+    line:Line,  # where it stands
     grey:np.ndarray,  # (h,w) uint8, the upright page
     threshold:float,  # with less confidence it is rejected
 ) -> bool:  # is there ink at all?
-    "Ask the network for single digits, too"
+    "Ask the network for single digits, too, which is not shown what belongs to another digit"
     (x0, y0, x1, y1), by = d.box, (d.box[3]-d.box[1])//4
-    (seen,), (p,) = shared_recognizer().looks([grey[max(0, y0-by):y1+by+1, max(0, x0-by):x1+by+1]])
+    left, right, within = max(0, x0-by), x1+by+1, (x1-x0)//4
+    for a,_,b,_ in (o.box for o in line.digits if o is not d):
+        if a+b < x0+x1: left = max(left, min(b, x0+within))
+        else: right = min(right, max(a, x1-within))
+    (seen,), (p,) = shared_recognizer().looks([grey[max(0, y0-by):y1+by+1,left:max(right, left+2)]])
     both = [[k, min(v, round(float(p[k]), 4))] for k,v in d.top]
     d.top = sorted(both, key=lambda t: -t[1])
     d.digit, d.confidence = d.top[0]
     d.rejected = d.confidence < threshold
     return bool(seen.x.any())
-
-def mark_rejected(
-    line:Line,  # is changed
-):
-    "Its text as its digits are now"
-    line.text = text_of_digits(line.text, line.digits)
 
 # %% ../nbs/26_read.ipynb #72fe126a
 def boxes_on_page(
@@ -194,7 +193,8 @@ def reject_cut_off(
     for l in lines if len(lines) > 1 else ():
         if len(l.digits) > 1: continue
         x0, y0, x1, y1 = l.box
-        if min(x0, y0, w-x1, h-y1) <= edge: l.digits[0].rejected = True; mark_rejected(l)
+        if min(x0, y0, w-x1, h-y1) > edge: continue
+        l.digits[0].rejected, l.text = True, '?'
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
 def ruled_items(page:Page) -> list:

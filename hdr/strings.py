@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
+from .ctc import best_alignment, ctc_best_path, Spike
 from .networks import home_of, Network
 from .page import best_digits, Digit, Line
 from .ink import limited, look_up
@@ -159,18 +160,6 @@ def damp_signs(
     q = p*np.where(rare, np.float32(sign_prior), np.float32(1))
     return q/q.sum(-1, keepdims=True)
 
-# %% ../nbs/22_strings.ipynb #d8c07c55
-def ctc_best_path(
-    p:np.ndarray,  # (t,14) probabilities, or anything that grows with them
-) -> list[tuple[int,int,int]]:  # place in the alphabet, from 1; from step; to step
-    "What is said along a strip: an answer that goes on is one"
-    at, out = 0, []
-    for k,run in groupby(p.argmax(1).tolist()):
-        n = len(list(run))
-        if k: out.append((k, at, at+n))
-        at += n
-    return out
-
 # %% ../nbs/22_strings.ipynb #bf1903fe
 def n_best(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
@@ -219,24 +208,30 @@ class LikelyTexts(Sequence):
     def __getitem__(self, i): return self.texts[i]
 
 # %% ../nbs/22_strings.ipynb #86101fe0
-Spike = tuple[int,int,int]  # by `ctc_best_path`
-
-def backed_by_ink(
-    p:np.ndarray,  # (t,14) by `strip_probabilities`
+def backed(
+    spikes:list[Spike],
     s:Strip,
     ink:np.ndarray,  # (h,w) of the page, above 0 where ink is that is no rule
     near:float=3,  # pixels of the strip to both sides
     least:float=.1,  # of the strip's height
 ) -> list[Spike]:
-    "What is said where there is ink"
+    "Those that have ink under them, and all separators"
     aside, tall = near*s.step/2, s.box[3]-s.box[1]
     rows = ink_mask(ink)[max(0,s.box[1]):max(0,s.box[3])]
-    def backed(a, b):
+    def has_ink(a, b):
         at = s.middle(a, b)
         left, right = (max(0, int(v)) for v in (at-aside, at+aside+1))
         part = rows[:,left:right]
         return part.size > 0 and cv2.countNonZero(cv2.reduce(part, 1, cv2.REDUCE_MAX)) > least*tall
-    return [(k, a, b) for k,a,b in ctc_best_path(p) if k > 10 or backed(a, b)]
+    return [(k, a, b) for k,a,b in spikes if k > 10 or has_ink(a, b)]
+
+def backed_by_ink(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    s:Strip,
+    ink:np.ndarray,  # (h,w) as for `backed`
+) -> list[Spike]:
+    "What is said where there is ink"
+    return backed(ctc_best_path(p), s, ink)
 
 def ink_mask(
     ink:np.ndarray,  # (h,w), above 0 where ink is; uint8: it is one already
@@ -256,6 +251,32 @@ def unsaid(
         out[a:b] = np.eye(p.shape[1])[0]
     return out
 
+def likeliest_spikes(
+    p:np.ndarray,  # (t,14) by `unsaid`
+    s:Strip,
+    ink:np.ndarray,  # (h,w) uint8 of the page, above 0 where ink is that is no rule
+) -> list[Spike]:
+    "Those of the likeliest text, where that is another than the best path's, and backed by ink"
+    spikes = ctc_best_path(p)
+    if p.max(1).prod() >= .5: return spikes  # no text can be likelier
+    says = [1+string_alphabet().index(c) for c in n_best(p)[0][0]]
+    if says == [k for k,*_ in spikes]: return spikes
+    placed = best_alignment(p, says)
+    return placed if backed(placed, s, ink) == placed else spikes
+
+def digit_odds(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    spike:Spike,  # of a digit
+    around:slice,  # steps half-way to its neighbours
+) -> np.ndarray:  # (10,)
+    "How likely each digit is there: as high as the spike, or, where none stands out, by all steps"
+    k, a, b = spike
+    best = p[a+p[a:b,k].argmax()]
+    if best[k] >= best[0]: return best[1:11]
+    near = p[around,1:11]
+    near = near[near.argmax(1) == k-1]
+    return near.sum(0)*(1-np.prod(1-near[:,k-1]))/near.sum() if len(near) else best[1:11]
+
 def decode_strip(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
     spikes:list[Spike],  # those of them that count
@@ -274,7 +295,7 @@ def decode_strip(
             continue
         x0, x1 = (s.box[0]+s.step*v for v in (max(left, at-9), min(right, at+9)))
         box = tighten_box(ink, [x0, s.box[1], x1, s.box[3]])
-        all_ = p[a+p[a:b,k].argmax(),1:11]
+        all_ = digit_odds(p, (k, a, b), slice(max(0, int(left)), int(right)+1))
         top = best_digits(all_)
         digit:Any = Digit(k-1, top[0][1], box, top[0][1] < threshold, top)
         digit.p = all_
@@ -381,7 +402,8 @@ def find_strings(
     alone = may_be_line(ink) and len(rows) == 1
     groups = [[first[2]]] if first else [
         g for i,l in enumerate(rows) for g in candidate_strips(ink, boxes[l], i, alone)]
-    best = yield from best_views(groups, ink, ink_mask(labels), first)
+    best = yield from best_views(groups, ink, mask := ink_mask(labels), first)
+    best = [(q := unsaid(p, spikes), likeliest_spikes(q, s, mask), s) for p,spikes,s in best]
     lines, glyphs = [], look_up(known, labels)
     for _,some in groupby(best, lambda r: r[2].line):
         row = list(some)
@@ -390,7 +412,7 @@ def find_strings(
         of_line = any(row[0][2] is s for g in groups for s in g)
         own = boxes[rows[row[0][2].line]] if of_line else boxes
         if not line or not any(stands_on(d, own) for d in line.digits): continue
-        line.said = LikelyTexts([unsaid(p, spikes) for p,spikes,_ in row])
+        line.said = LikelyTexts([p for p,*_ in row])
         spans, places = said_spans(row, line.digits), [s.box for *_,s in row]
         line.silent = silent_marks(ink, labels, own, spans, places, digit_height(line))
         lines.append(line)

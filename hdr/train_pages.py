@@ -23,7 +23,8 @@ from .train import (checkpoint_path, load_trained, make_optimizer, Recipe, recip
     run_epochs, run_name, seeded, trail, trained_path)
 from .ship import make_card, run_row, to_litert, write_weights
 from .networks import card, keras_model, Runtime, weights_dir
-from .strings import ctc_best_path, line_height, writing_height
+from .ctc import ctc_best_path
+from .strings import line_height, writing_height
 from .strips import alphabet, as_text, make_supply, sample_strips
 
 # %% ../nbs/29_train_pages.ipynb #7d11c2a7

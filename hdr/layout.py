@@ -275,6 +275,7 @@ def find_orientation(
     ink:np.ndarray,  # (h,w) 0..1
     model:str='',  # shipped weights
     most:int=64,  # glyphs asked
+    least:int=3,  # of them: two zeros that touch are an 8 that lies
     doubt:float=3,  # by so much must another side be likelier, as a logarithm
 ) -> int:  # 0..3, counter-clockwise, so that the page is upright
     """On which of four sides glyphs are likeliest to be digits
@@ -282,6 +283,7 @@ def find_orientation(
     The sum of log(p of the best digit / p of no digit) over some of them."""
     labels, b, _ = find_glyphs(ink)
     b = single_glyphs(b, most)
+    if len(b) < least: return 0
     x = glyphs_to_mnist(ink, labels, b)
     sides = [digit_log_odds(rotate_mnist(x, k), model) for k in range(4)]
     best, odds = np.swapaxes(sides, 0, 1)  # (4,n) each

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Iterator
 from .data import write_atomic
 from .image import ImageError, load, most_pixels, page_images, PageImage, png_bytes
-from .ink import page_ink, rescale, to_mnist, turn_dark_regions
+from .ink import page_ink, rescale, turn_dark_regions
 from .networks import weights_from
 from .recognize import shared_recognizer
-from .page import all_marks, Digit, Line, number_items, Page, Table, text_of_digits
-from .layout import (Bare, digit_log_odds, doubt_words, glyphs_and_lines, normalise_size,
-    page_orientation, remove_letters, rotate)
+from .page import all_marks, Line, number_items, Page, Table
+from .layout import (Bare, doubt_words, glyphs_and_lines, normalise_size, page_orientation,
+    remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
 from .beside import bare_writing, note_alone, sheet_alone
 from .cells import agreed_lines, is_number, is_squared, keep_boxes, lay_out_cell, least_page, read_cut_cell
@@ -31,52 +31,8 @@ from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_rea
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf
-
-# %% ../nbs/26_read.ipynb #4c6e593f
-def rejected_as_digits(
-    lines:list[Line],  # as read
-    ink:np.ndarray,  # (h,w) 0..1 of the page
-    most:int=16,  # digits asked
-) -> bool:
-    "Are the digits of a page, each by itself, rather none to the network for single digits?"
-    boxes = [d.box for l in lines for d in l.digits]
-    if not boxes: return False
-    some = [boxes[i] for i in np.linspace(0, len(boxes)-1, min(most, len(boxes))).astype(int)]
-    x = np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some])
-    return bool(digit_log_odds(x)[1].mean() < 0)
-
-# %% ../nbs/26_read.ipynb #1c2cbb0f
-lone_digits = 2  # at most so many on a page are alone
-
-def confirm_lone_digits(
-    lines:list[Line],  # as read, boxes as on the page
-    grey:np.ndarray,  # (h,w) uint8, the upright page
-    threshold:float,  # a digit with less confidence is rejected
-) -> list[Line]:  # the same, without those that have no ink
-    "A digit or two alone are as sure as the less sure of the networks for strings and for digits"
-    if sum(len(l.digits) for l in lines) > lone_digits: return lines
-    inked = [any([confirm_digit(d, l, grey, threshold) for d in l.digits]) for l in lines]
-    for l in lines: l.text = text_of_digits(l.text, l.digits)
-    return [l for l,some in zip(lines, inked) if some]
-
-def confirm_digit(
-    d:Digit,  # is changed
-    line:Line,  # where it stands
-    grey:np.ndarray,  # (h,w) uint8, the upright page
-    threshold:float,  # with less confidence it is rejected
-) -> bool:  # is there ink at all?
-    "Ask the network for single digits, too, which is not shown what belongs to another digit"
-    (x0, y0, x1, y1), by = d.box, (d.box[3]-d.box[1])//4
-    left, right, within = max(0, x0-by), x1+by+1, (x1-x0)//4
-    for a,_,b,_ in (o.box for o in line.digits if o is not d):
-        if a+b < x0+x1: left = max(left, min(b, x0+within))
-        else: right = min(right, max(a, x1-within))
-    (seen,), (p,) = shared_recognizer().looks([grey[max(0, y0-by):y1+by+1,left:max(right, left+2)]])
-    both = [[k, min(v, round(float(p[k]), 4))] for k,v in d.top]
-    d.top = sorted(both, key=lambda t: -t[1])
-    d.digit, d.confidence = d.top[0]
-    d.rejected = d.confidence < threshold
-    return bool(seen.x.any())
+from .doubts import (confirm_lone_digits, lone_digits, reject_cut_off, rejected_as_digits,
+    strokes_of)
 
 # %% ../nbs/26_read.ipynb #72fe126a
 def boxes_on_page(
@@ -178,23 +134,13 @@ def lines_of_page(
     "Read, and have second thoughts"
     lines, doubted = yield from read_and_doubt(ink, threshold, field, measured)
     if doubted and sum(len(l.digits) for l in lines) > lone_digits: return []
-    marks = all_marks(lines)
+    few = threshold and sum(len(l.digits) for l in lines) <= lone_digits
+    strokes, marks = strokes_of(lines, ink, measured) if few else [], all_marks(lines)
     for d,box in zip(marks, on_page([d.box for d in marks])): d.box = box
-    if threshold: lines = confirm_lone_digits(lines, grey, threshold)
+    if few: lines = confirm_lone_digits(lines, grey, strokes, threshold)
     reject_cut_off(lines, grey.shape)
     return [l for l in lines if not doubted or '?' not in l.text]
 
-def reject_cut_off(
-    lines:list[Line],  # are changed
-    shape:tuple[int,int],  # of the page
-):
-    "A lone mark that the picture cuts off may be anything: the corner of a table, a finger, a shadow"
-    (h, w), edge = shape, max(2, max(shape)//400)
-    for l in lines if len(lines) > 1 else ():
-        if len(l.digits) > 1: continue
-        x0, y0, x1, y1 = l.box
-        if min(x0, y0, w-x1, h-y1) > edge: continue
-        l.digits[0].rejected, l.text = True, '?'
 
 # %% ../nbs/26_read.ipynb #9e9f81f3
 def ruled_items(page:Page) -> list:

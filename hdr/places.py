@@ -342,8 +342,8 @@ def read_strings(
             best = [max(((q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])),
                 key=lambda r: expected_correct(*r[:2])) for *_,k in groups]
             surely = lambda q, spikes: [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign]
-            best = [(unsaid(q, surely(q, spikes)), s) for q,spikes,s in best]
-            best = [(q, surely(q, likeliest_spikes(q, s, p.mask)), s) for q,s in best]
+            heard = [(unsaid(q, surely(q, spikes)), s) for q,spikes,s in best]
+            best = [(q, surely(q, likeliest_spikes(q, s, p.mask)), s) for q,s in heard]
             found = [f for q,spikes,s in best for f in decode_strip(q, spikes, s, p.mask, threshold)]
             size = float(np.median([s.size for *_,s in best]))
             found = read_apart(found, groups[0][2], p.ink)

@@ -25,6 +25,17 @@ def rejected_as_digits(
     x = np.array([to_mnist(ink[y0:y1,x0:x1]) for x0,y0,x1,y1 in some])
     return bool(digit_log_odds(x)[1].mean() < 0)
 
+# %% ../nbs/25_doubts.ipynb #4391c0c0
+def is_sure_number(
+    lines:list[Line],  # as read, letters and all
+    ink:np.ndarray,  # (h,w) 0..1 of the field
+    sure:float=.95,  # confidence of each digit
+) -> bool:
+    "One line of several sure digits, which are digits by themselves, too"
+    digits = lines[0].digits if len(lines) == 1 else []
+    if len(digits) < 2 or min(d.confidence for d in digits) < sure: return False
+    return not rejected_as_digits(lines, ink)
+
 # %% ../nbs/25_doubts.ipynb #0b815b74
 lone_digits = 2  # at most so many on a page are alone
 

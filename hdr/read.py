@@ -23,7 +23,7 @@ from .layout import (Bare, doubt_words, glyphs_and_lines, normalise_size, page_o
     remove_letters, rotate)
 from .strings import answered, Asking, find_strings, first_look, string_network
 from .beside import bare_writing, note_alone, sheet_alone
-from .cells import agreed_lines, is_number, is_squared, keep_boxes, lay_out_cell, least_page, read_cut_cell
+from .cells import agreed_lines, is_number, keep_boxes, lay_out_cell, least_page, read_cut_cell
 from .places import read_marks
 from .rules import checked_rule, Pattern
 from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_read, grid_csv,
@@ -31,8 +31,8 @@ from .tables import (apply_line_rules, apply_page_rules, comb_tables, digits_rea
 from .frames import find_layout
 from .sheet import View, quarter_turn, straighten
 from .documents import formats, save_pdf
-from .doubts import (confirm_lone_digits, lone_digits, reject_cut_off, rejected_as_digits,
-    strokes_of)
+from .doubts import (confirm_lone_digits, is_sure_number, lone_digits, reject_cut_off,
+    rejected_as_digits, strokes_of)
 
 # %% ../nbs/26_read.ipynb #72fe126a
 def boxes_on_page(
@@ -112,9 +112,9 @@ def read_and_doubt(
     if said: return (yield from find_strings(ink, threshold, field, known, first)), False
     bare = remove_letters(ink, found=known) if threshold else Bare(ink, ink, 1.)
     if bare.ink is not ink:
-        if len(ink) < least_page and is_squared(ink):
+        if field or len(ink) < least_page:
             lines = yield from find_strings(ink, threshold, field, known, first)
-            if is_number(lines, bare.every): return lines, False
+            if is_number(lines, bare.every) or is_sure_number(lines, ink): return lines, False
         first = None
     written = (bare.ink > .5).any()
     found = bare.found or (glyphs_and_lines(bare.ink) if written else None)

@@ -444,7 +444,7 @@ def test() -> int:  # exit status: 0 only if all passed
         one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
         notebooks = list(pool.map(one, paths))
     count = Count()
-    words = ['-v', '--no-header', '-p', 'no:cacheprovider', str(root/'tests')]
+    words = ['-v', '--no-header', '--durations=20', '-p', 'no:cacheprovider', str(root/'tests')]
     if several > 1 and find_spec('xdist'): words += ['-n', str(several), '--dist', 'worksteal']
     status = pytest.main(words, plugins=[count])
     failed = max(notebooks.count(False) + count.failed, status != 0)

@@ -161,8 +161,7 @@ def serve(
     conn,  # to the parent: work comes in, what was read goes out
     do:Callable|None=None,  # a function of such work; None: `read_one`
 ):
-    "The life of a process of `--jobs`; it keeps to one core"
-    os.environ.update(HDR_THREADS='1', OMP_NUM_THREADS='1')  # before NumPy is there
+    "The life of a process of `--jobs`"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -171,6 +170,17 @@ def serve(
     except (EOFError, OSError): pass
 
 # %% ../nbs/43_jobs.ipynb #717781bc
+@contextmanager
+def one_core():
+    "Processes that begin in here keep to one core: NumPy asks before anything of theirs is run"
+    before = {k: os.environ.get(k) for k in ('HDR_THREADS', 'OMP_NUM_THREADS')}
+    os.environ.update(dict.fromkeys(before, '1'))
+    try: yield
+    finally:
+        for k,v in before.items():
+            if v is None: del os.environ[k]
+            else: os.environ[k] = v
+
 class Workers:
     "Processes that read files, started where they are needed"
     def __init__(self,
@@ -187,7 +197,7 @@ class Workers:
         context = get_context('spawn')
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, self.do), daemon=True)
-        process.start()
+        with one_core(): process.start()
         theirs.close()
         return ours, process
 

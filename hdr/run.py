@@ -440,6 +440,7 @@ def test() -> int:  # exit status: 0 only if all passed
         return 2
     data = str(locate()[0])  # once, before many need it
     paths, several = sorted((root/'nbs').glob('*.ipynb')), min(3, cores())
+    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, cores()//several)))  # of each of them
     with TemporaryDirectory() as cache, ThreadPoolExecutor(several) as pool:
         one = partial(test_notebook, root=root, HDR_DATA=data, HDR_CACHE=cache)
         notebooks = list(pool.map(one, paths))

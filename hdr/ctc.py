@@ -8,20 +8,26 @@ __all__ = []
 # %% ../nbs/22_ctc.ipynb #c7c00004
 import numpy as np
 from itertools import groupby
+from typing import Iterator
 
 # %% ../nbs/22_ctc.ipynb #60e4fcab
 Spike = tuple[int,int,int]  # place in the alphabet, from 1; from step; to step
+
+def runs_of(
+    values:list[int],  # one for each step
+) -> Iterator[Spike]:  # value; from step; to step
+    "What goes on for several steps, once"
+    at = 0
+    for k,run in groupby(values):
+        n = len(list(run))
+        yield k, at, at+n
+        at += n
 
 def ctc_best_path(
     p:np.ndarray,  # (t,14) probabilities, or anything that grows with them
 ) -> list[Spike]:
     "What is said along a strip: an answer that goes on is one"
-    at, out = 0, []
-    for k,run in groupby(p.argmax(1).tolist()):
-        n = len(list(run))
-        if k: out.append((k, at, at+n))
-        at += n
-    return out
+    return [(k, a, b) for k,a,b in runs_of(p.argmax(1).tolist()) if k]
 
 # %% ../nbs/22_ctc.ipynb #39aeeaaa
 def forward(
@@ -102,9 +108,4 @@ def best_alignment(
     for row in back[::-1]:
         path.append(at)
         at -= row[at]
-    runs, t = [], 0
-    for state,run in groupby(path[::-1]):
-        n = len(list(run))
-        if state % 2: runs.append((says[state//2], t, t+n))
-        t += n
-    return runs
+    return [(says[state//2], a, b) for state,a,b in runs_of(path[::-1]) if state % 2]

@@ -712,8 +712,8 @@ def test_every_kind_of_source_is_read_alike(scan):
 
 @pytest.mark.parametrize('form', ['json', 'pdf'])
 def test_memory_does_not_grow_with_pages(tmp_path, form):
-    "Pages of 6 million pixels, looked at but not read; all at once they would take 270 MB more. HDR_PAGES=500 for more"
-    n = int(os.environ.get('HDR_PAGES', 45))
+    "Pages of 6 million pixels, looked at but not read; all at once they would take 360 MB more. HDR_PAGES=500 for more"
+    n = int(os.environ.get('HDR_PAGES', 60))
     grain = np.random.default_rng(0).normal(235, 6, (1100,850)).clip(0, 255).astype(np.uint8)
     Image.fromarray(grain).resize((2480, 3508)).save(tmp_path/'one.jpg', quality=60)
     pdf, out = pikepdf.new(), io.BytesIO()

@@ -186,6 +186,10 @@ class Processes:
 
     def close(self): self.workers.stop()
 
+unwatched = {'distributed.worker.profile.enabled': False,
+    'distributed.admin.tick.interval': '1s', 'distributed.admin.system-monitor.interval': '10s',
+    'distributed.admin.system-monitor.gil.enabled': False}  # for a dashboard, which there is not
+
 class Cluster:
     "Dask's scheduler, that of an address or one for this run, and its workers"
     def __init__(self,
@@ -204,8 +208,9 @@ class Cluster:
         for name in 'distributed', 'distributed.client':
             logging.getLogger(name).setLevel(logging.CRITICAL+1)
         if not address:
-            self.own = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1,
-                processes=True, dashboard_address=None, memory_limit=0)
+            with dask.config.set(unwatched):
+                self.own = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1,
+                    processes=True, dashboard_address=None, memory_limit=0)
         try: self.client = distributed.Client(address or self.own, timeout=10, set_as_default=False)
         except (OSError, TimeoutError, ValueError):
             raise UsageError(f'{address}: no scheduler answers there') from None

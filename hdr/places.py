@@ -16,9 +16,10 @@ from .ink import binarise, to_mnist
 from .layout import (box_distances, connected_components, digit_log_odds, find_glyphs, find_lines,
     log_odds, median_height, word_starts)
 from .page import best_digits, bounding_box, Digit, digit_of, Line, text_of_digits
+from .readings import joined_readings
 from .recognize import shared_recognizer
 from .strings import (assemble_line, backed_by_ink, candidate_strips, decode_strip,
-    expected_correct, joined_readings, likeliest_spikes, n_best, strip_probabilities, unsaid)
+    expected_correct, likeliest_spikes, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
 @dataclass(eq=False)

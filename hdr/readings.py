@@ -9,6 +9,7 @@ __all__ = []
 import re
 import numpy as np
 from collections import defaultdict
+from heapq import nlargest
 from typing import Any
 from .page import Digit
 
@@ -41,6 +42,18 @@ def fill_shape(shape:str, digits:str) -> str:
     "The inverse, with these digits"
     rest = iter(digits)
     return ''.join(next(rest) if c == '0' else c for c in shape)
+
+def joined_readings(
+    several:list[list[tuple[str,float]]],  # by `n_best`, of parts from left to right
+    between:str='',  # what stands between them
+    most:int=8,
+) -> list[tuple[str,float]]:  # text and probability, likeliest first
+    "The likeliest texts of parts together"
+    out = several[0] if several else []
+    for part in several[1:]:
+        all_ = [(a+between+b, p*q) for a,p in out for b,q in part]
+        out = nlargest(most, all_, key=lambda t: t[1])
+    return out
 
 # %% ../nbs/22_readings.ipynb #b7288a13
 temperature = 1.  # of whole fields: forms made by code say so, see `27_forms`

@@ -21,6 +21,7 @@ from .ctc import best_alignment, ctc_best_path, Spike
 from .networks import home_of, Network
 from .page import best_digits, Digit, Line
 from .ink import limited, look_up
+from .readings import joined_readings
 from .layout import find_glyphs, find_lines, median_height, silent_marks, word_starts
 
 # %% ../nbs/22_strings.ipynb #858e7867
@@ -179,18 +180,6 @@ def n_best(
                 else: new[text+c][1] += (b+n)*v
         beams = {t: tuple(v) for t,v in nlargest(most, new.items(), key=lambda i: sum(i[1]))}
     return [(t, sum(v)) for t,v in beams.items()]
-
-def joined_readings(
-    several:list[list[tuple[str,float]]],  # by `n_best`, of parts from left to right
-    between:str='',  # what stands between them
-    most:int=8,
-) -> list[tuple[str,float]]:  # text and probability, likeliest first
-    "The likeliest texts of parts together"
-    out = several[0] if several else []
-    for part in several[1:]:
-        all_ = [(a+between+b, p*q) for a,p in out for b,q in part]
-        out = nlargest(most, all_, key=lambda t: t[1])
-    return out
 
 class LikelyTexts(Sequence):
     "Of parts together, found when they are first asked for: who reads without rules never asks"
@@ -380,6 +369,31 @@ def said_spans(
         spans += [[v-.1*s.size, v+.1*s.size] for v in (s.middle(a, b) for _,a,b in spikes)]
     return np.array(spans)
 
+# %% ../nbs/22_strings.ipynb #961a8d34
+usual_lean = .4  # pixels to the right per pixel up, of what leans
+
+def upright(
+    s:Strip,
+    lean:float=usual_lean,  # pixels to the right per pixel up
+) -> Strip:  # of the same place
+    "As it would look without its lean"
+    h, w = s.seen.shape
+    move = np.array([[1, lean, -lean*(h-1)/2], [0, 1, 0]], np.float32)
+    return Strip(cv2.warpAffine(s.seen, move, (w,h)), s.box, s.line)
+
+def is_doubted(
+    p:np.ndarray,  # (t,14) by `strip_probabilities`
+    spikes:list[Spike],  # those of them that count
+    sure:float=.9,
+) -> bool:
+    "Is nothing said, or something that is not sure?"
+    best = p.max(1)
+    return not spikes or min(best[a:b].max() for _,a,b in spikes) < sure
+
+def says_several(spikes:list[Spike]) -> bool:
+    "Are there two digits or more?"
+    return sum(k <= 10 for k,*_ in spikes) > 1
+
 # %% ../nbs/22_strings.ipynb #a26e5b69
 def read_lines(
     ink:np.ndarray,  # (h,w) 0..1 of an upright page
@@ -464,10 +478,19 @@ def best_views(
             if is_certain(p, spikes, s, glyphs): return [read[0][-1]]
             read[0] += (yield from look_along([[whole_picture(ink, high)]], glyphs))[0]
     else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
-    best = [max(some, key=lambda r: expected_correct(*r[:2])) for some in read]
+    doubted = [some for some in read if is_doubted(*most_right(some)[:2])]
+    again = yield from look_along([[upright(some[0][2])] for some in doubted], glyphs)
+    for some,new in zip(doubted, again): some += [r for r in new if says_several(r[1])]
+    best = [*map(most_right, read)]
     if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
     return best[-1:] if one > sum(rest)-1 else best[:-1]  # in doubt of a digit, one line
+
+def most_right(
+    some:list[tuple],  # (probabilities, spikes, strip) of each view
+) -> tuple:  # one of them
+    "The view along which most digits are right"
+    return max(some, key=lambda r: expected_correct(*r[:2]))
 
 def look_along(
     groups:list[list[Strip]],  # several views each

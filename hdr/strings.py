@@ -431,7 +431,7 @@ def find_strings(
         line.silent = silent_marks(ink, labels, own, spans, places, digit_height(line))
         lines.append(line)
     lines = drop_repeated(lines)
-    return sorted(lines, key=digit_height)[-1:] if field else lines
+    return sorted(lines, key=prominence)[-1:] if field else lines
 
 def stands_on(
     d:Digit,
@@ -546,6 +546,12 @@ def digit_height(
 ) -> float:  # pixels
     "How tall the digits of a line are"
     return float(median(d.box[3]-d.box[1] for d in line.digits))
+
+def prominence(
+    line:Line,
+) -> float:  # pixels
+    "How tall its digits are, as far as they are sure: a flourish may be taller than a number"
+    return digit_height(line)*float(np.mean([d.confidence for d in line.digits]))
 
 def expected_correct(
     p:np.ndarray,  # (t,14) by `strip_probabilities`

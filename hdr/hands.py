@@ -69,9 +69,10 @@ def other_hand(
 def in_form(
     a:np.ndarray,  # (h,w) float32, 0..1
     rng:np.random.Generator,
+    mended:float=.85,  # how often the pen is mended, as the recogniser does
 ) -> np.ndarray:  # (28,28) uint8
-    "In MNIST's form, mostly with the pen mended as the recogniser does"
-    return to_mnist(a, pen=bool(rng.random() < .85))
+    "In MNIST's form"
+    return to_mnist(a, pen=bool(rng.random() < mended))
 
 def from_font(
     package:str,
@@ -169,6 +170,13 @@ def with_slash(digit, rng):
     if k > .8: reach = rng.uniform(-3, 3, 2)
     line_to(a, middle+reach, middle-reach, max(3, e.pen*rng.uniform(.5, 1)))
     return a
+
+def hollow(digit, rng):
+    "Its outline alone"
+    def brush(least, most):
+        return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (int(rng.integers(least, most)),)*2)
+    a = cv2.morphologyEx(cv2.dilate(big(digit), brush(1, 10)), cv2.MORPH_GRADIENT, brush(3, 7))
+    return break_strokes(a, rng) if rng.random() < .3 else a
 
 def overwritten(digit, rng):
     "Written twice, a little beside itself"
@@ -449,11 +457,11 @@ def any_digit(s, rng, mnist=.55, fonts=.3):
     name, like_print, _ = printed_or_written(s, rng)
     return from_font(name, str(d), rng, like_print=like_print), d
 
-def restyled(make, digit=None):
+def restyled(make, digit=None, mended=.85):
     "The kind of sample that `make` makes of MNIST's digits"
     def sample(s, rng):
         a, d = s.pick(rng, digit)
-        return in_form(make(a, rng), rng), d, 0
+        return in_form(make(a, rng), rng, mended), d, 0
     return sample
 
 def font_digit(kind):
@@ -504,7 +512,8 @@ def no_digit(draw):
 
 def letter_sample(s, rng):
     a, printed = letter(s, rng) if rng.random() < .87 else (single_stroke_letter(rng), 0)
-    return None if a is None else in_form(a, rng), 10, printed
+    if a is None: return None, 10, printed
+    return as_bitmap(a, rng) if rng.random() < .1 else in_form(a, rng), 10, printed
 
 def letter_in_crop(s, rng):
     a, _ = letter(s, rng)
@@ -538,20 +547,21 @@ def photograph_sample(s, rng):
 sample_kinds = {  # kind -> function of a source and a generator; how many for each of MNIST's digits
     'slashed zeros': (restyled(with_slash, 0), .022), 'upstrokes': (restyled(with_upstroke, 1), .04),
     'feet': (restyled(with_foot, 1), .012), 'bars and hooks': (restyled(with_bar, 7), .035),
-    'overwritten': (restyled(overwritten), .015), 'stretched': (changed_digit(stretched, .8, .1), .07),
+    'overwritten': (restyled(overwritten), .015), 'hollow': (restyled(hollow, mended=.5), .08),
+    'stretched': (changed_digit(stretched, .8, .1), .07),
     'skeletons': (skeleton_digit, .22), 'written fonts': (font_digit('written'), .34),
-    'printed fonts': (font_digit('printed'), .2), 'tiny bitmaps': (changed_digit(as_bitmap, .6, .2), .1),
-    'crops': (lambda s, rng: (seen_in_crop((a := any_digit(s, rng))[0], s.x, rng), a[1], -1), .3),
-    'letters': (letter_sample, .27), 'letters in crops': (letter_in_crop, .05),
-    'signs': (no_digit(font_sign), .1),
+    'printed fonts': (font_digit('printed'), .2), 'tiny bitmaps': (changed_digit(as_bitmap, .6, .2), .22),
+    'crops': (lambda s, rng: (seen_in_crop((a := any_digit(s, rng))[0], s.x, rng), a[1], -1), .35),
+    'letters': (letter_sample, .38), 'letters in crops': (letter_in_crop, .09),
+    'signs': (no_digit(font_sign), .15),
     'pen signs': (no_digit(lambda s, rng: other_hand(pen_sign(rng), rng, 1., .1)), .07),
-    'words': (no_digit(font_word), .03), 'scribbles': (no_digit(lambda s, rng: scribble(rng)), .04),
+    'words': (no_digit(font_word), .03), 'scribbles': (no_digit(lambda s, rng: scribble(rng)), .06),
     'shapes': (no_digit(lambda s, rng: shape(rng)), .03),
     'textures': (no_digit(lambda s, rng: texture(rng)), .015),
     'paper': (lambda s, rng: (paper_alone(rng), 10, -1), .02),
     'struck out': (no_digit(lambda s, rng: struck_out(s.pick(rng)[0], rng)), .015),
     'pairs': (no_digit(lambda s, rng: pair(rng, s.x)), .07),
-    'fragments': (no_digit(lambda s, rng: fragment(rng, cuttable(s))), .06),
+    'fragments': (no_digit(lambda s, rng: fragment(rng, cuttable(s))), .08),
     'photographs': (photograph_sample, .05)}
 
 # %% ../nbs/19_hands.ipynb #9a32e4cb

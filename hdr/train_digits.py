@@ -29,7 +29,7 @@ def reader() -> keras.Model:
     "Ten digits, and an eleventh answer for what is none; beside them, whether it is print"
     image, looks = keras.Input((28,28,1)), []
     x = conv_bn(image, 32, 5, 2)
-    for i,stage in enumerate([(32,), (64,64), (96,)]):
+    for i,stage in enumerate([(32,32), (64,64), (120,)]):
         if i: x = layers.MaxPooling2D()(x)
         for filters in stage: x = conv_bn(x, filters)
         if i: looks += [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
@@ -38,7 +38,7 @@ def reader() -> keras.Model:
     printed = layers.Dense(1, activation='sigmoid', dtype='float32')(x)
     return keras.Model(image, layers.concatenate([digit, printed], dtype='float32'), name='reader')
 
-recipes['reader'] = Recipe('reader', epochs=30, batch=256, learning_rate=8e-3, schedule='one_cycle',
+recipes['reader'] = Recipe('reader', epochs=16, batch=256, learning_rate=8e-3, schedule='one_cycle',
     options=dict(weight_decay=.02),
     augmentation=dict(shift=1.5, rotation=10, zoom=.1, shear=10, elastic=.5, rough=.5))
 
@@ -73,12 +73,12 @@ def mixture(
     without:tuple=(),  # kinds of samples to leave out
     limit:int=0,  # fonts of each kind; 0: `$HDR_FONTS`, and all where that is not set
 ) -> tuple[np.ndarray, np.ndarray]:  # (m,28,28) uint8; (m,13) as by `make_target`
-    "MNIST's digits twice, digits as other hands and printers have them, and what is no digit"
+    "MNIST's digits three times, digits as other hands and printers have them, and what is no digit"
     source = Source(x, y, 'train', limit or int(os.environ.get('HDR_FONTS', 0)))
     shares = {k: share for k,(_, share) in sample_kinds.items() if k not in without}
-    made = [cached_samples(k, max(1, int(share*len(x))), source, seed) for k,share in shares.items()]
+    made = [cached_samples(k, max(1, int(2*share*len(x))), source, seed) for k,share in shares.items()]
     mnist = x, y, 0*y.astype(int)
-    images, labels, printed = (np.concatenate(c) for c in zip(mnist, mnist, *made))
+    images, labels, printed = (np.concatenate(c) for c in zip(mnist, mnist, mnist, *made))
     return images, make_target(labels, printed)
 
 mixtures['reader'] = mixture
@@ -130,7 +130,7 @@ def threshold_for(
 def ship_reader(
     out:Path|str='',  # the results folder, where the run is recorded
     folder:Path|str='',  # where weights go; '': hdr/weights
-    run:str='reader-s1',  # the run
+    run:str='reader-s2',  # the run
     limit:int=0,  # fonts of each kind, of the temperature's samples; 0: all
     samples:int=400,  # of each kind, for the temperature
 ) -> dict:  # the card

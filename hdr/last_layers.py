@@ -37,7 +37,7 @@ def packed(
 
 def half_constants(
     model:Any, layer:Any,  # by `open_model`
-) -> list[Any]:  # their buffers, of float16: such as (11,320) and (11,)
+) -> list[Any]:  # their buffers, of float16: such as (11,368) and (11,)
     "Where the weights of a layer are: they are widened to 32 bits when the file is loaded"
     graph = model.subgraphs[0]
     single = [o for o in graph.operators if len(o.inputs) == 1 == len(o.outputs)]
@@ -70,7 +70,7 @@ def seen_by(
     data:bytes,  # a LiteRT model
     answers:int=11,
     before:int=0,
-) -> Runtime:  # of `reader` its `outputs` are (n,320)
+) -> Runtime:  # of `reader` its `outputs` are (n,368)
     "The layers before the last one"
     model, layer = open_model(data, answers, before)
     model.subgraphs[0].outputs, model.signatureDefs = np.array(layer.inputs[:1], np.int32), []

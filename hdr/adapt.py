@@ -43,7 +43,7 @@ def training_marks(
 def before_last(
     network:Runtime,  # by `seen_by`
     x:np.ndarray,  # (n,28,28) uint8
-) -> np.ndarray:  # (n,369) float64: the last column is 1
+) -> np.ndarray:  # (n,k) float64: the last column is 1
     "What the last layer is given"
     return np.pad(network.outputs(x).astype(float), ((0,0),(0,1)), constant_values=1)
 
@@ -65,7 +65,7 @@ def seen_in_views(
     x:np.ndarray,  # (n,28,28) uint8
     more:int=4,  # views beside that which there is
     seed:int=0,
-) -> np.ndarray:  # (1+more,n,369) float64
+) -> np.ndarray:  # (1+more,n,k) float64
     "What the last layer is given of each mark, the first as it is"
     rng = np.random.default_rng(seed)
     views = [x, *(np.array([written_again(a, rng) for a in x]) for _ in range(more))]
@@ -125,14 +125,14 @@ def fit_change(
 @dataclass
 class Lesson:
     "A last layer, and how freely it may move"
-    start:np.ndarray  # (369,11), as shipped
-    free:np.ndarray  # (369,369): from coordinates of a plain square to weights
-    unsure:np.ndarray  # (m,369) of which is to be said what was said
+    start:np.ndarray  # (k,11), as shipped
+    free:np.ndarray  # (k,k): from coordinates of a plain square to weights
+    unsure:np.ndarray  # (m,k) of which is to be said what was said
 
     def fit(self,
-        seen:np.ndarray,  # (v,n,369) of marks, in several views; all of one mark weigh as much as one
+        seen:np.ndarray,  # (v,n,k) of marks, in several views; all of one mark weigh as much as one
         y:np.ndarray,  # (n,) 0..10
-    ) -> np.ndarray:  # (369,11)
+    ) -> np.ndarray:  # (k,11)
         "The last layer after these marks"
         rows = np.concatenate([*seen, self.unsure])
         as_before = np.exp(log_softmax(self.unsure@self.start))
@@ -140,9 +140,9 @@ class Lesson:
         return self.start+self.free@fit_change(rows@self.free, wanted, rows@self.start)
 
     def part_of(self,
-        w:np.ndarray,  # (369,11) by `fit`
+        w:np.ndarray,  # (k,11) by `fit`
         share:float,  # of what was learned
-    ) -> np.ndarray:  # (369,11)
+    ) -> np.ndarray:  # (k,11)
         "Between the layer as shipped and the one that learned"
         return self.start+share*(w-self.start)
 
@@ -150,17 +150,17 @@ holds = 1., 3.  # how fast what is rehearsed holds: each is tried
 shares = 1., .85, .7, .5, .35  # of what was learned that is taken: each is tried
 
 def least_sure(
-    seen:np.ndarray,  # (n,369)
-    w:np.ndarray,  # (369,11)
+    seen:np.ndarray,  # (n,k)
+    w:np.ndarray,  # (k,11)
     most:int=1000,
-) -> np.ndarray:  # (most,369)
+) -> np.ndarray:  # (most,k)
     "Where the likeliest two answers are closest: a small change turns them"
     two = np.sort(seen@w, 1)[:,-2:]
     return seen[np.argsort(two[:,1]-two[:,0])[:most]]
 
 def make_lessons(
     eyes:Runtime,  # by `seen_by`
-    start:np.ndarray,  # (369,11)
+    start:np.ndarray,  # (k,11)
     x:np.ndarray,  # (n,28,28) uint8: what is rehearsed, MNIST's digits first
 ) -> list[Lesson]:  # for each of `holds`
     "From what is rehearsed"
@@ -171,9 +171,9 @@ def make_lessons(
 
 # %% ../nbs/31_adapt.ipynb #79079428
 def wrong(
-    seen:np.ndarray,  # (n,369)
+    seen:np.ndarray,  # (n,k)
     y:np.ndarray,  # (n,) 0..10
-    w:np.ndarray,  # (369,11)
+    w:np.ndarray,  # (k,11)
 ) -> np.ndarray:  # (n,) bool
     "Which are not read right; a digit is right as the likeliest of the ten, and none as the likeliest of all"
     z = seen@w
@@ -181,7 +181,7 @@ def wrong(
 
 def held_out(
     lesson:Lesson,
-    seen:np.ndarray,  # (v,n,369) of marks, in several views
+    seen:np.ndarray,  # (v,n,k) of marks, in several views
     y:np.ndarray,  # (n,) 0..10
     parts:int=5,
     seed:int=0,
@@ -204,17 +204,17 @@ forgotten = .001  # of MNIST's held digits at most, and of their probability
 @dataclass
 class Known:
     "MNIST's held digits: what must not be forgotten"
-    seen:np.ndarray  # (n,369)
+    seen:np.ndarray  # (n,k)
     y:np.ndarray  # (n,) 0..9
 
     def right(self,
-        w:np.ndarray,  # (369,11)
+        w:np.ndarray,  # (k,11)
     ) -> float:
         "Share that is read right"
         return 1-float(wrong(self.seen, self.y, w).mean())
 
     def likely(self,
-        w:np.ndarray,  # (369,11)
+        w:np.ndarray,  # (k,11)
     ) -> float:
         "How probable what is right is among the digits, on average"
         return float(np.exp(log_softmax((self.seen@w)[:,:10]))[np.arange(len(self.y)),self.y].mean())
@@ -280,11 +280,11 @@ def adapt(
 # %% ../nbs/31_adapt.ipynb #3e2e4988
 def teach(
     lessons:list[Lesson],
-    seen:np.ndarray,  # (v,n,369) of marks, in several views
+    seen:np.ndarray,  # (v,n,k) of marks, in several views
     y:np.ndarray,  # (n,) 0..10
     known:Known,
     say:Callable[[str], Any]=lambda words: None,  # is told how far it is
-) -> tuple[Adapted, np.ndarray]:  # the last layer (369,11)
+) -> tuple[Adapted, np.ndarray]:  # the last layer (k,11)
     "As much as held-out marks and what is known allow"
     start, tries = lessons[0].start, list[tuple]()
     before, right, likely = int(wrong(seen[0], y, start).sum()), known.right(start), known.likely(start)

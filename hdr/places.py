@@ -19,7 +19,7 @@ from .page import best_digits, bounding_box, Digit, digit_of, Line, text_of_digi
 from .readings import joined_readings
 from .recognize import shared_recognizer
 from .strings import (assemble_line, backed_by_ink, candidate_strips, decode_strip,
-    expected_correct, likeliest_spikes, n_best, strip_probabilities, unsaid)
+    likeliest_spikes, most_right, n_best, strip_probabilities, unsaid)
 
 # %% ../nbs/24_places.ipynb #b97f71fd
 @dataclass(eq=False)
@@ -340,8 +340,8 @@ def read_strings(
         texts, p.digits, said = [], [], []
         for _,several in groupby(rows, lambda j: j[1]):
             groups = list(several)
-            best = [max(((q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])),
-                key=lambda r: expected_correct(*r[:2])) for *_,k in groups]
+            best = [most_right([(q, backed_by_ink(q, s, p.mask), s) for q,s in zip(ps[k], strips[k])])
+                for *_,k in groups]
             surely = lambda q, spikes: [(k,a,b) for k,a,b in spikes if k <= 10 or q[a:b,k].max() > sign]
             heard = [(unsaid(q, surely(q, spikes)), s) for q,spikes,s in best]
             best = [(q, surely(q, likeliest_spikes(q, s, p.mask)), s) for q,s in heard]

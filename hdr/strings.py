@@ -381,10 +381,12 @@ def upright(
     move = np.array([[1, lean, -lean*(h-1)/2], [0, 1, 0]], np.float32)
     return Strip(cv2.warpAffine(s.seen, move, (w,h)), s.box, s.line)
 
+certain = .9  # of a digit or sign: no second look
+
 def is_doubted(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
     spikes:list[Spike],  # those of them that count
-    sure:float=.9,
+    sure:float=certain,  # probability of each
 ) -> bool:
     "Is nothing said, or something that is not sure?"
     best = p.max(1)
@@ -478,10 +480,11 @@ def best_views(
             if is_certain(p, spikes, s, glyphs): return [read[0][-1]]
             read[0] += (yield from look_along([[whole_picture(ink, high)]], glyphs))[0]
     else: read = yield from look_along(groups+[whole_picture_strips(ink)]*wide, glyphs)
-    doubted = [some for some in read if is_doubted(*most_right(some)[:2])]
-    again = yield from look_along([[upright(some[0][2])] for some in doubted], glyphs)
-    for some,new in zip(doubted, again): some += [r for r in new if says_several(r[1])]
     best = [*map(most_right, read)]
+    doubted = [i for i,r in enumerate(best) if is_doubted(*r[:2])]
+    again = yield from look_along([[upright(read[i][0][2])] for i in doubted], glyphs)
+    for i,(new,) in zip(doubted, again):
+        if says_several(new[1]): best[i] = most_right([best[i], new])
     if not wide: return best
     *rest, one = [expected_correct(*r[:2]) for r in best]
     return best[-1:] if one > sum(rest)-1 else best[:-1]  # in doubt of a digit, one line
@@ -522,8 +525,6 @@ def is_all_said(
     at = np.array([s.middle(a, b) for k,a,b in spikes if k <= 10])
     b = boxes[boxes[:,3]-boxes[:,1] > tall*s.size]
     return bool(((at >= b[:,:1]-s.step) & (at <= b[:,2:3]+s.step)).any(1).all())
-
-certain = .9  # of a digit or sign, and .03 of one more: no second look
 
 def is_certain(
     p:np.ndarray,  # (t,14) by `strip_probabilities`
